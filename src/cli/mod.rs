@@ -1,0 +1,203 @@
+//! The command line: one file a subcommand, with its flags, its translation to options and the
+//! rendering of its report. How the work is done is the business of the other rooms.
+
+mod build;
+mod completion;
+mod config;
+mod dev;
+mod new;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::context::{Context, Wishes};
+use crate::error::{Error, Result};
+use crate::project::{self, Project};
+use crate::shell::{Format, Shell};
+
+/// Creates, builds, runs and inspects WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(name = "wash", version, about, long_about = None, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "Start here: wash new http-hello-world --name hello && wash dev -C hello")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every subcommand; accepted before and after it.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Run as if wash was started in this folder
+    #[arg(short = 'C', value_name = "PATH", global = true)]
+    pub directory: Option<PathBuf>,
+
+    /// What stdout is for: text for people, json for programs
+    #[arg(short, long, value_name = "FORMAT", global = true, default_value = "text")]
+    pub output: OutputFormat,
+
+    /// How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter
+    #[arg(short, long, value_name = "LEVEL", global = true, default_value = "info")]
+    pub log_level: LogLevel,
+
+    /// Say more: log lines name their source, and other libraries log, too
+    #[arg(long, global = true)]
+    pub verbose: bool,
+
+    /// Never ask a question (as when stdin is not a terminal)
+    #[arg(long, global = true)]
+    pub non_interactive: bool,
+
+    /// Never use the network; what is needed and not here is an error
+    #[arg(long, global = true, env = "WASH_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub offline: bool,
+
+    /// The user settings file, instead of the one in wash's configuration folder
+    #[arg(long, value_name = "PATH", global = true)]
+    pub user_config: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum OutputFormat {
+    #[value(alias = "plain")]
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create a project from a template, a Git repository or a folder
+    New(new::Args),
+    /// Build the project into a component
+    Build(build::Args),
+    /// Build, serve and rebuild on every change
+    Dev(dev::Args),
+    /// Make, show and check settings
+    Config(config::Args),
+    /// Print a completion script for a shell
+    Completion(completion::Args),
+}
+
+impl Command {
+    fn name(&self) -> &'static str {
+        match self {
+            Command::New(_) => "new",
+            Command::Build(_) => "build",
+            Command::Dev(_) => "dev",
+            Command::Config(_) => "config",
+            Command::Completion(_) => "completion",
+        }
+    }
+}
+
+/// Runs the command line of this process and returns its exit code.
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results: they go to stdout and are a success.
+            let _ = error.print();
+            return if error.use_stderr() { 2 } else { 0 };
+        }
+    };
+    let format = match cli.global.output {
+        OutputFormat::Text => Format::Text,
+        OutputFormat::Json => Format::Json,
+    };
+    let shell = Arc::new(Shell::new(format));
+    let command = cli.command.name();
+    match run(cli, format, shell.clone()) {
+        Ok(()) => 0,
+        Err(error) => {
+            shell.error(command, &error);
+            error.exit_code()
+        }
+    }
+}
+
+fn run(cli: Cli, format: Format, shell: Arc<Shell>) -> Result<()> {
+    let Cli { global, command } = cli;
+    let wishes = Wishes {
+        format,
+        non_interactive: global.non_interactive,
+        offline: global.offline,
+        verbose: global.verbose,
+        user_config: global.user_config.clone(),
+    };
+    let ctx = Context::from_process(wishes, shell)?;
+    start_logging(&ctx, global.log_level);
+    let start = start_folder(&ctx, global.directory.as_deref())?;
+    match command {
+        Command::New(args) => new::run(&ctx, &start, args),
+        Command::Build(args) => build::run(&ctx, &start, args),
+        Command::Dev(args) => dev::run(&ctx, &start, args),
+        Command::Config(args) => config::run(&ctx, &start, args),
+        Command::Completion(args) => completion::run(&ctx, args),
+    }
+}
+
+/// The folder of `-C`, made absolute, or the current one.
+fn start_folder(ctx: &Context, directory: Option<&std::path::Path>) -> Result<PathBuf> {
+    let Some(directory) = directory else { return Ok(ctx.cwd.clone()) };
+    let path = ctx.absolute(directory);
+    if path.is_dir() {
+        return Ok(path);
+    }
+    let what = if path.exists() { "is not a folder" } else { "does not exist" };
+    Err(Error::usage(format!("the folder of `-C {}` {what}", directory.display())))
+}
+
+/// Finds the project for a command; `flags` are settings that flags decide.
+fn load_project(ctx: &Context, start: &std::path::Path, flags: &[(String, serde_json::Value)]) -> Result<Project> {
+    project::load(&project::Request {
+        start,
+        env: &ctx.env,
+        user_config: ctx.user_config.as_deref(),
+        user_config_dir: &ctx.dirs.config,
+        flags,
+    })
+}
+
+fn start_logging(ctx: &Context, level: LogLevel) {
+    use tracing_subscriber::EnvFilter;
+
+    let level = match level {
+        LogLevel::Off => "off",
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    };
+    let fallback = if ctx.verbose { level.to_string() } else { format!("off,wash={level}") };
+    let filter = match ctx.var("WASH_LOG") {
+        Some(text) => EnvFilter::builder().parse_lossy(text),
+        None => EnvFilter::builder().parse_lossy(fallback),
+    };
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(anstream::stderr)
+        .with_target(ctx.verbose)
+        .with_file(ctx.verbose)
+        .with_line_number(ctx.verbose);
+    // Fails only when a library user has set up logging before, which then stays.
+    let _ = logs.try_init();
+}
+
+/// The whole command line as clap sees it, for completions and manual pages.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

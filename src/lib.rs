@@ -1,0 +1,20 @@
+//! wash, the Wasm Shell: creates, builds, runs and inspects WebAssembly components.
+//!
+//! The binary is a thin wrapper around this library. `docs/architecture.md` shows the rooms and
+//! which may use which; a test keeps that picture true.
+
+pub mod cli;
+pub mod context;
+pub mod error;
+pub mod progress;
+pub mod shell;
+
+pub mod project;
+pub mod scaffold;
+pub mod toolchain;
+
+pub mod component;
+pub mod dev;
+pub mod host;
+pub mod plugins;
+pub mod runtime;

@@ -1,0 +1,7 @@
+//! The `wash` binary: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(wash::cli::main())
+}

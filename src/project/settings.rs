@@ -1,0 +1,198 @@
+//! What can be set, and what it means. The reference page and the JSON Schema are made from here.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Settings of a project (`.wash/config.yaml`, `.yml`, `.json` or `.toml`) and of a user
+/// (`config.yaml` in wash's configuration folder).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "wash settings")]
+pub struct Settings {
+    /// The version of wash that the project was written for, for readers; not checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// How the component is built.
+    pub build: Build,
+    /// What `wash new` does with a project made from this one.
+    pub new: New,
+    /// The edit-refresh loop.
+    pub dev: Dev,
+    /// WIT dependencies.
+    pub wit: Wit,
+}
+
+/// How the component is built.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Build {
+    /// The command that builds the component, run by the shell in the project folder. Without it,
+    /// wash recognises the language and calls its toolchain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Environment variables for the command, beside those wash was started with.
+    pub env: BTreeMap<String, String>,
+    /// Where the command leaves the component, relative to the project folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component_path: Option<String>,
+}
+
+/// What `wash new` does with a project made from this one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct New {
+    /// A command to run in the new project, once, after it was created. It is shown first and run
+    /// only with consent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+}
+
+/// The edit-refresh loop.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dev {
+    /// The build command of the loop, instead of `build.command`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Where `dev.command` leaves the component, instead of `build.component_path`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component_path: Option<String>,
+    /// Where to listen, as address and port. Default: `127.0.0.1:8000`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Runs the component as a long-running service. Not supported yet.
+    pub service: bool,
+    /// A service component beside the main one. Not supported yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_file: Option<String>,
+    /// More components of the same workload.
+    pub components: Vec<DevComponent>,
+    /// Folders of this machine that components may use.
+    pub volumes: Vec<Volume>,
+    /// Configuration of the interfaces that the host provides. Every interface wash knows is
+    /// provided in the loop, so that an entry is only needed to configure one.
+    pub host_interfaces: Vec<HostInterface>,
+    /// Environment variables of the main component.
+    pub environment: BTreeMap<String, String>,
+    /// Files of `KEY=value` lines with more environment variables of the main component;
+    /// `environment` wins. They are watched.
+    pub env_files: Vec<String>,
+    /// What the main component reads through `wasi:config`, beside its environment.
+    pub config: BTreeMap<String, String>,
+    /// Paths, in the form of a `.gitignore` file, that are not watched. A `!` in front watches
+    /// what was ignored otherwise.
+    pub ignore: Vec<String>,
+    /// The longest a component may take to answer a request, in seconds. Default: 30.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_timeout_seconds: Option<u64>,
+    /// The most memory one instance may use, in MiB. Default: 1024.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_limit_mb: Option<u64>,
+    /// A certificate for HTTPS. Not supported yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert_path: Option<String>,
+    /// The private key of the certificate. Not supported yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key_path: Option<String>,
+    /// The authority whose client certificates are required. Not supported yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_ca_path: Option<String>,
+    /// Provides `wasi:webgpu`. Not supported yet.
+    pub wasi_webgpu: bool,
+    /// A folder that keeps the key-value data of the loop across restarts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wasi_keyvalue_path: Option<String>,
+    /// A folder that keeps the blobs of the loop across restarts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wasi_blobstore_path: Option<String>,
+}
+
+/// One more component of the workload: a file, or a project with a build of its own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DevComponent {
+    /// What the component is called in messages; unique in the workload.
+    pub name: String,
+    /// A component file, relative to the project folder. It is watched. One of `file` and
+    /// `project` is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// A project folder, relative to this one. It is built, watched and rebuilt on its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Environment variables of this component.
+    pub environment: BTreeMap<String, String>,
+    /// Files of `KEY=value` lines with more environment variables of this component.
+    pub env_files: Vec<String>,
+    /// What this component reads through `wasi:config`, beside its environment.
+    pub config: BTreeMap<String, String>,
+}
+
+/// A folder of this machine that components may use.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    /// The folder on this machine, relative to the project folder.
+    pub host_path: String,
+    /// The folder's path inside the components, absolute.
+    pub guest_path: String,
+    /// Whether components may only read it.
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+/// Configuration of interfaces that the host provides.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostInterface {
+    /// The namespace, e.g. `wasmcloud`.
+    pub namespace: String,
+    /// The package, e.g. `messaging`.
+    pub package: String,
+    /// The interfaces of the package, e.g. `handler`. Empty: all.
+    #[serde(default)]
+    pub interfaces: Vec<String>,
+    /// The version of the package, e.g. `0.2.0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Settings of the capability, e.g. `subscriptions: "tasks.>"` for messaging.
+    #[serde(default)]
+    pub config: BTreeMap<String, String>,
+    /// The name by which a component selects this entry when there are several of one interface.
+    /// Not supported yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// WIT dependencies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wit {
+    /// Registries to fetch WIT packages from. Not supported yet.
+    pub registries: Vec<WitRegistry>,
+    /// Never fetches WIT dependencies before a build.
+    pub skip_fetch: bool,
+    /// The folder of the project's WIT files, relative to the project folder.
+    pub wit_dir: String,
+    /// Where single packages come from, instead of a registry. Not supported yet.
+    pub sources: BTreeMap<String, String>,
+}
+
+impl Default for Wit {
+    fn default() -> Self {
+        Wit { registries: Vec::new(), skip_fetch: false, wit_dir: "wit".into(), sources: BTreeMap::new() }
+    }
+}
+
+/// A registry of WIT packages.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WitRegistry {
+    /// Where the registry answers.
+    pub url: String,
+    /// What to authenticate with. Write `${NAME}` and keep the secret in the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}

@@ -1,0 +1,1 @@
+//! New projects: template sources, renaming, safe writing.

@@ -1,0 +1,54 @@
+//! The spinner of a step that takes longer than a moment.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::progress::Busy;
+
+/// Steps shorter than this show nothing: a spinner that flashes is noise.
+const PATIENCE: Duration = Duration::from_millis(500);
+const FRAME: Duration = Duration::from_millis(100);
+
+/// Ends the waiting thread (by closing the channel) and waits until the spinner is gone, so that
+/// the next line is not drawn over it.
+struct Guard {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Shows a spinner with `message` once [`PATIENCE`] is over.
+pub fn show_later(bars: &MultiProgress, message: &str) -> Busy {
+    let (stop, stopped) = mpsc::channel::<()>();
+    let bars = bars.clone();
+    let message = message.to_string();
+    let thread = thread::Builder::new().name("spinner".into()).spawn(move || {
+        if stopped.recv_timeout(PATIENCE) != Err(mpsc::RecvTimeoutError::Timeout) {
+            return;
+        }
+        let bar = bars.add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+            bar.set_style(style);
+        }
+        bar.set_message(message);
+        bar.enable_steady_tick(FRAME);
+        let _ = stopped.recv();
+        bar.finish_and_clear();
+    });
+    match thread {
+        Ok(thread) => Busy::new(Guard { stop: Some(stop), thread: Some(thread) }),
+        // No thread, no spinner: the step itself goes on.
+        Err(_) => Busy::hidden(),
+    }
+}
