@@ -9,6 +9,7 @@ pub mod bindings;
 pub mod blobstore;
 pub mod config;
 mod entry;
+mod folder;
 pub mod keyvalue;
 pub mod logging;
 pub mod messaging;
