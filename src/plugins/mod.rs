@@ -7,6 +7,7 @@
 
 pub mod bindings;
 pub mod blobstore;
+pub mod catalog;
 pub mod config;
 mod entry;
 mod folder;
