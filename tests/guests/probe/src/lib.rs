@@ -88,6 +88,7 @@ async fn route(call: &Call, mut body: Body) -> Reply {
         ("drip", None) if get => web::drip(call.number("n", 10)?, call.number("ms", 100)?),
         ("headers", None) => web::headers(call),
         ("status", None) => web::status(call.number("code", 200)?),
+        ("nocontent", None) => web::no_content(call.number("ms", 0)?),
         ("fetch", None) => web::fetch(call, body).await,
 
         ("env", None) if get => system::environment(),
