@@ -81,8 +81,8 @@ pub struct Dev {
     pub env_files: Vec<String>,
     /// What the main component reads through `wasi:config`, beside its environment.
     pub config: BTreeMap<String, String>,
-    /// Paths, in the form of a `.gitignore` file, that are not watched. A `!` in front watches
-    /// what was ignored otherwise.
+    /// Paths, in the form of a `.gitignore` file, that are not watched, beside those that ignore
+    /// files name.
     pub ignore: Vec<String>,
     /// The longest a component may take to answer a request, in seconds. Default: 30.
     #[serde(skip_serializing_if = "Option::is_none")]

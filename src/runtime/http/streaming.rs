@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::Future;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use tokio::time::Sleep;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
@@ -31,6 +32,8 @@ pub(super) struct Streaming {
     /// What is still to come, where the head says how much. The server stops asking then.
     remaining: Option<u64>,
     ended: bool,
+    /// The guest failed before its body was complete; the client must not take it for complete.
+    failed: bool,
 }
 
 impl Streaming {
@@ -51,6 +54,7 @@ impl Streaming {
             report: Box::new(report),
             remaining,
             ended: false,
+            failed: false,
         };
         if streaming.remaining == Some(0) || streaming.body.is_end_stream() {
             streaming.end();
@@ -70,6 +74,7 @@ impl Streaming {
         if let Poll::Ready(result) = work.as_mut().poll(cx) {
             self.work = None;
             if let (Err(error), Some(ongoing)) = (result, &mut self.ongoing) {
+                self.failed = true;
                 (self.report)(ongoing, &error);
             }
         }
@@ -96,6 +101,10 @@ impl Body for Streaming {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(code))) => Poll::Ready(Some(Err(format!("the component failed: {code:?}").into()))),
+            // What was not finished by the guest ends here, too; only the connection can say so.
+            Poll::Ready(None) if this.failed && !this.ended => {
+                Poll::Ready(Some(Err("the component failed in the middle of its response".into())))
+            }
             Poll::Ready(None) => {
                 this.end();
                 Poll::Ready(None)
@@ -123,6 +132,15 @@ impl Body for Streaming {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+fn empty() -> HyperOutgoingBody {
+    http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Takes everything that a body gives, and forgets it.
+pub(super) async fn drain<B: Body + Unpin>(mut body: B) {
+    while let Some(Ok(_)) = body.frame().await {}
 }
 
 impl Drop for Streaming {

@@ -1,0 +1,1 @@
+//! Delivers messages to the components that export `wasmcloud:messaging/handler`.
