@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { fire } from '@bytecodealliance/jco-std/wasi/0.2.x/http/adapters/hono/server';
+import { serve } from './wasi-http';
 
 const app = new Hono();
 
@@ -7,7 +7,4 @@ app.get('/', (c) => c.text('Hello from wash!\n'));
 
 app.notFound((c) => c.text('Not found\n', 404));
 
-fire(app);
-
-// The export of the component: it hands each request to the app given to `fire`.
-export { incomingHandler } from '@bytecodealliance/jco-std/wasi/0.2.x/http/adapters/hono/server';
+export const incomingHandler = serve(app.fetch);

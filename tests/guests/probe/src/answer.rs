@@ -37,6 +37,11 @@ pub fn text(text: impl Into<String>) -> Reply {
     Ok(Response::builder().header("content-type", "text/plain; charset=utf-8").body(text.into().into())?)
 }
 
+/// Answers with a page.
+pub fn html(page: &str) -> Reply {
+    Ok(Response::builder().header("content-type", "text/html; charset=utf-8").body(page.to_string().into())?)
+}
+
 /// Answers with one line for each item.
 pub fn lines<S: AsRef<str>>(items: impl IntoIterator<Item = S>) -> Reply {
     text(items.into_iter().map(|item| format!("{}\n", item.as_ref())).collect::<String>())

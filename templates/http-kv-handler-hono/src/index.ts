@@ -1,0 +1,88 @@
+import { type Context, Hono } from 'hono';
+import { increment } from 'wasi:keyvalue/atomics@0.2.0-draft';
+import { open, type Error as StoreError } from 'wasi:keyvalue/store@0.2.0-draft';
+
+declare const self: ServiceWorkerGlobalScope;
+
+// The bucket that everything is kept in. The empty name stands for the host's default bucket, which exists everywhere; any other name has
+// to be known to the host.
+const BUCKET = '';
+
+const USAGE = `\
+PUT    /kv/{key}       store the request body
+GET    /kv/{key}       read it
+DELETE /kv/{key}       remove it
+GET    /kv             list all keys
+POST   /counter/{key}  add one and get the new number
+`;
+
+const app = new Hono();
+
+// What a failed call of the store throws does not count as an `Error` here, and Hono's `onError` gets nothing else.
+app.use(async (c, next) => {
+  try {
+    await next();
+  } catch (thrown) {
+    c.res = failed(thrown as Failure, c);
+  }
+});
+
+app.get('/', (c) => c.text(USAGE));
+
+app.put('/kv/:key{.+}', async (c) => {
+  const value = new Uint8Array(await c.req.arrayBuffer());
+  using bucket = open(BUCKET);
+  bucket.set(c.req.param('key'), value);
+  return c.body(null, 204);
+});
+
+app.get('/kv/:key{.+}', (c) => {
+  using bucket = open(BUCKET);
+  const value = bucket.get(c.req.param('key'));
+  if (value === undefined) {
+    return c.text('No such key\n', 404);
+  }
+  return c.body(value as Uint8Array<ArrayBuffer>, 200, { 'content-type': 'application/octet-stream' });
+});
+
+app.delete('/kv/:key{.+}', (c) => {
+  using bucket = open(BUCKET);
+  bucket.delete(c.req.param('key'));
+  return c.body(null, 204);
+});
+
+// A host may hand the keys out in pages, in any order.
+app.get('/kv', (c) => {
+  using bucket = open(BUCKET);
+  const keys: string[] = [];
+  let cursor: bigint | undefined;
+  do {
+    const page = bucket.listKeys(cursor);
+    keys.push(...page.keys);
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+  return c.json(keys.sort());
+});
+
+// The host adds, so that no request is lost when many come at once.
+app.post('/counter/:key{.+}', (c) => {
+  using bucket = open(BUCKET);
+  const number = increment(bucket, c.req.param('key'), 1n);
+  return c.text(`${number}\n`);
+});
+
+app.notFound((c) => c.text('Not found\n', 404));
+
+app.onError(failed);
+
+type Failure = Error & { payload?: StoreError };
+
+function failed(error: Failure, c: Context): Response {
+  const { payload } = error;
+  const reason = payload ? `key-value store: ${'val' in payload ? payload.val : payload.tag}` : String(error);
+  // With the stack, which `console.error(error)` leaves out.
+  console.error(`${reason}\n${error.stack}`);
+  return c.text('Internal server error\n', 500);
+}
+
+self.addEventListener('fetch', (event) => event.respondWith(app.fetch(event.request)));
