@@ -165,16 +165,6 @@ impl Snapshot {
         }
         hasher.finish()
     }
-
-    /// How many files are watched.
-    pub fn len(&self) -> usize {
-        self.files.len()
-    }
-
-    /// Whether nothing is watched.
-    pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
-    }
 }
 
 fn content_of(path: &Path) -> Option<u64> {

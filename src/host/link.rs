@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::component::{self, ImportedInterface};
+use crate::component::{self, Interface};
 use crate::error::Error;
 use crate::plugins::catalog::{self, HostedInterface};
 use crate::runtime::workload::{Component, Workload};
@@ -55,10 +55,11 @@ impl LinkReport {
         let mut add = |import: String, problem| {
             self.unmet.push(Unmet { component: component.name.clone(), import, problem });
         };
-        for import in component::imports(&component.bytes) {
-            if let Some(problem) = judge(&import, catalog::hosted()) {
+        let interfaces = component::interfaces(&component.bytes).unwrap_or_default();
+        for import in &interfaces.imports {
+            if let Some(problem) = judge(import, catalog::hosted()) {
                 let full = full_name(&import.name, import.version.as_deref());
-                let problem = exporter(workload, component, &import).unwrap_or(problem);
+                let problem = exporter(workload, component, import).unwrap_or(problem);
                 add(full, problem);
             }
         }
@@ -74,10 +75,10 @@ impl LinkReport {
 }
 
 /// Another component of the workload that exports what is imported.
-fn exporter(workload: &Workload, importer: &Component, import: &ImportedInterface) -> Option<Problem> {
+fn exporter(workload: &Workload, importer: &Component, import: &Interface) -> Option<Problem> {
     let exports = |other: &&Component| {
         other.name != importer.name
-            && component::exports(&other.bytes).iter().any(|export| {
+            && component::interfaces(&other.bytes).unwrap_or_default().exports.iter().any(|export| {
                 export.name == import.name && compatible(export.version.as_deref(), import.version.as_deref())
             })
     };
@@ -86,7 +87,7 @@ fn exporter(workload: &Workload, importer: &Component, import: &ImportedInterfac
 }
 
 /// What is wrong with an import; `None` when the host provides it.
-fn judge(import: &ImportedInterface, hosted: &[HostedInterface]) -> Option<Problem> {
+fn judge(import: &Interface, hosted: &[HostedInterface]) -> Option<Problem> {
     let same: Vec<_> = hosted.iter().filter(|hosted| hosted.name == import.name).collect();
     if same.is_empty() {
         let package = import.name.split('/').next().unwrap_or_default();
@@ -201,10 +202,11 @@ mod tests {
         }]
     }
 
-    fn import(name: &str, version: &str, functions: &[(&str, &str)]) -> ImportedInterface {
-        ImportedInterface {
+    fn import(name: &str, version: &str, functions: &[(&str, &str)]) -> Interface {
+        Interface {
             name: name.into(),
             version: Some(version.into()),
+            label: None,
             functions: functions.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect(),
         }
     }

@@ -1,7 +1,7 @@
 //! Which changes build, and which do not.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::support::{self, Dev, Sandbox, guests, write};
 
@@ -120,8 +120,12 @@ fn the_same_component_is_not_swapped() {
     project.edit("src/a.txt", "other");
     assert_eq!(dev.wait_for("built")["changed"], false);
     assert_eq!(builds_until(&mut dev, &project, 2), 1);
-    let generations: Vec<_> =
-        dev.events().iter().filter(|event| event["event"] == "ready").map(|event| event["generation"].clone()).collect();
+    let generations: Vec<_> = dev
+        .events()
+        .iter()
+        .filter(|event| event["event"] == "ready")
+        .map(|event| event["generation"].clone())
+        .collect();
     assert_eq!(generations, [1, 2]);
     dev.stop();
 }
@@ -219,9 +223,8 @@ fn a_file_that_the_build_makes_does_not_build_again() {
 
 #[test]
 fn a_file_that_every_build_changes_stops_the_loop_by_name() {
-    let project = Project::with_build(
-        "date +%s%N > src/stamp.txt; cp input.wasm out/app.tmp && mv out/app.tmp out/app.wasm",
-    );
+    let project =
+        Project::with_build("date +%s%N > src/stamp.txt; cp input.wasm out/app.tmp && mv out/app.tmp out/app.wasm");
     let mut dev = project.dev();
     dev.ready();
     let warning = dev.wait_for_event("warning", |event| event["message"].as_str().unwrap().contains("src/stamp.txt"));
@@ -413,7 +416,7 @@ fn edits_in_ignored_folders_do_not_build() {
     let mut dev = project.dev();
     dev.ready();
     dev.wait_for("built");
-    write(Path::new(&project.root).join("out/other.txt").as_path(), "x");
+    write(&project.root.join("out/other.txt"), "x");
     assert_eq!(builds_until(&mut dev, &project, 2), 1);
     dev.stop();
 }

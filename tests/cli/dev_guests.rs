@@ -48,7 +48,9 @@ fn a_trap_is_explained_and_the_next_request_works() {
     assert_eq!(dev.get("/version").body, guests::marker(1));
     let page = dev.request("GET", "/trap", None, &[("accept", "text/html")]);
     assert!(page.body.starts_with("<!doctype html>") && page.body.contains("probe panic on purpose"), "{}", page.body);
-    for (path, words) in [("/unreachable", "unreachable"), ("/overflow", "stack overflowed"), ("/noresponse", "without setting")] {
+    for (path, words) in
+        [("/unreachable", "unreachable"), ("/overflow", "stack overflowed"), ("/noresponse", "without setting")]
+    {
         let answer = dev.get(path);
         assert_eq!(answer.status, 500, "{path}");
         assert!(answer.body.contains(words), "{path}: {}", answer.body);
@@ -98,7 +100,9 @@ fn writing_to_a_response_without_a_body_does_not_fail_the_guest() {
     // The last request's line comes after everything the guests before it wrote.
     dev.get("/stderr?text=done");
     dev.wait_for_event("output", |event| event["line"] == "done");
-    assert!(!dev.events().iter().any(|event| event["line"].as_str().is_some_and(|line| line.contains("could not send"))));
+    assert!(
+        !dev.events().iter().any(|event| event["line"].as_str().is_some_and(|line| line.contains("could not send")))
+    );
     assert_eq!(dev.count("fault"), 0);
     dev.stop();
 }
@@ -108,7 +112,9 @@ fn the_guest_sees_method_path_scheme_and_authority() {
     let (_sandbox, _root, dev) = serve("");
     let answer = dev.request("PUT", "/headers?x=1", Some(b""), &[("x-test", "yes")]);
     let authority = dev.url.trim_start_matches("http://");
-    for line in [":method: PUT", ":path: /headers?x=1", ":scheme: http", &format!(":authority: {authority}"), "x-test: yes"] {
+    for line in
+        [":method: PUT", ":path: /headers?x=1", ":scheme: http", &format!(":authority: {authority}"), "x-test: yes"]
+    {
         assert!(answer.body.lines().any(|found| found == line), "{line} in {}", answer.body);
     }
     dev.stop();
@@ -121,10 +127,16 @@ fn requests_and_lines_of_the_guest_are_shown() {
     let line = dev.wait_for_event("output", |event| event["stream"] == "stdout");
     assert_eq!((line["component"].as_str(), line["line"].as_str()), (Some("probe"), Some("hello out")));
     let request = dev.wait_for_event("request", |event| event["path"].as_str().unwrap().starts_with("/stdout"));
-    assert_eq!((request["method"].as_str(), request["status"].as_u64(), request["generation"].as_u64()), (Some("GET"), Some(204), Some(1)));
+    assert_eq!(
+        (request["method"].as_str(), request["status"].as_u64(), request["generation"].as_u64()),
+        (Some("GET"), Some(204), Some(1))
+    );
     dev.get("/log?level=warn&context=checkout&message=low%20stock");
     let line = dev.wait_for_event("output", |event| event["stream"] == "log");
-    assert_eq!((line["level"].as_str(), line["context"].as_str(), line["line"].as_str()), (Some("warn"), Some("checkout"), Some("low stock")));
+    assert_eq!(
+        (line["level"].as_str(), line["context"].as_str(), line["line"].as_str()),
+        (Some("warn"), Some("checkout"), Some("low stock"))
+    );
     dev.stop();
 }
 

@@ -44,7 +44,10 @@ fn ctrl_c_during_a_build_ends_the_whole_process_group() {
     let sandbox = Sandbox::new();
     let root = sandbox.path().join("project");
     let pids = sandbox.path().join("pids");
-    write(&root.join("build.sh"), format!("sleep 1000 & echo $! >> '{0}'; echo $$ >> '{0}.tmp'; mv '{0}.tmp' '{0}.done'; wait\n", pids.display()));
+    write(
+        &root.join("build.sh"),
+        format!("sleep 1000 & echo $! >> '{0}'; echo $$ >> '{0}.tmp'; mv '{0}.tmp' '{0}.done'; wait\n", pids.display()),
+    );
     write(&root.join(".wash/config.yaml"), "build:\n  command: sh build.sh\n  component_path: app.wasm\n");
     let mut dev = sandbox.dev(&root, &[]);
     dev.wait_for("building");

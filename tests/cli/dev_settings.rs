@@ -16,7 +16,7 @@ fn wrong_settings_end_the_start_with_the_line_to_repair() {
         let sandbox = Sandbox::new();
         let header = "build:\n  command: 'true'\n  component_path: app.wasm\n# more\n# lines\n\n";
         sandbox.write("project/.wash/config.yaml", format!("{header}{settings}"));
-        let ended = run(sandbox.wash(["dev", "-C", "project", "--port", "0"])).expect_code(2);
+        let ended = run(&mut sandbox.wash(["dev", "-C", "project", "--port", "0"])).expect_code(2);
         assert!(ended.stderr.contains(what) && ended.stderr.contains(help), "{settings}: {}", ended.stderr);
         assert!(ended.stderr.contains(&format!("config.yaml:{line}")), "{settings}: {}", ended.stderr);
         assert_eq!(ended.stdout, "", "{settings}");

@@ -42,8 +42,11 @@ pub struct Args {
 }
 
 pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
-    let flags: Arc<[project::Flag]> =
-        args.address.map(|address| project::Flag::new("dev.address", "--address", address)).into_iter().collect();
+    let flags: Arc<[project::Flag]> = args
+        .address
+        .map(|address| project::Flag { key: "dev.address", value: address.into(), flag: "--address" })
+        .into_iter()
+        .collect();
     let loader = {
         let ctx = ctx.clone();
         Arc::new(move |folder: &Path| super::load_project(&ctx, folder, &flags))

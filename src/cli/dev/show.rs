@@ -1,6 +1,6 @@
 //! Shows what happens in the loop: as lines for people, as one JSON event a line for programs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -163,7 +163,7 @@ fn request_line(request: &RequestRecord) -> String {
     let style = Style::new().fg_color(Some(colour.into()));
     format!(
         "{:>10} {} {style}{status}{style:#} {DIM}{} #{}{DIM:#}",
-        request.method,
+        request.method.as_str(),
         printable(&request.path),
         human_time(request.time),
         request.generation

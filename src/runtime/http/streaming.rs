@@ -43,6 +43,7 @@ impl Streaming {
         remaining: Option<u64>,
         pause: Duration,
         ongoing: Ongoing,
+        failed: bool,
         report: impl FnMut(&mut Ongoing, &wasmtime::Error) + Send + 'static,
     ) -> Self {
         let mut streaming = Streaming {
@@ -54,9 +55,9 @@ impl Streaming {
             report: Box::new(report),
             remaining,
             ended: false,
-            failed: false,
+            failed,
         };
-        if streaming.remaining == Some(0) || streaming.body.is_end_stream() {
+        if streaming.remaining == Some(0) || streaming.is_end_stream() {
             streaming.end();
         }
         streaming
@@ -126,7 +127,7 @@ impl Body for Streaming {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        !self.failed && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -153,8 +154,12 @@ impl Drop for Streaming {
         }
         let mut report = std::mem::replace(&mut self.report, Box::new(|_, _| ()));
         let pause = self.pause;
+        // The server drops the body of a HEAD or 204 response unread, while the guest may be about
+        // to write to it: what it writes is taken and thrown away, so that it does not fail.
+        let body = std::mem::replace(&mut self.body, empty());
         let rest = async move {
-            if let Ok(Err(error)) = tokio::time::timeout(pause, work).await {
+            let both = async move { futures::join!(work, drain(body)).0 };
+            if let Ok(Err(error)) = tokio::time::timeout(pause, both).await {
                 report(&mut ongoing, &error);
             }
         };

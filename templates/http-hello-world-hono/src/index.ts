@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
-import { serve } from './wasi-http';
+
+declare const self: ServiceWorkerGlobalScope;
 
 const app = new Hono();
 
@@ -7,4 +8,7 @@ app.get('/', (c) => c.text('Hello from wash!\n'));
 
 app.notFound((c) => c.text('Not found\n', 404));
 
-export const incomingHandler = serve(app.fetch);
+// The first request of all is answered during the build: what Hono gets ready for it is then part of the component.
+await app.request('/');
+
+self.addEventListener('fetch', (event) => event.respondWith(app.fetch(event.request)));

@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono';
+import { HTTPException } from 'hono/http-exception';
 import { increment } from 'wasi:keyvalue/atomics@0.2.0-draft';
 import { open, type Error as StoreError } from 'wasi:keyvalue/store@0.2.0-draft';
 
@@ -18,7 +19,7 @@ POST   /counter/{key}  add one and get the new number
 
 const app = new Hono();
 
-// What a failed call of the store throws does not count as an `Error` here, and Hono's `onError` gets nothing else.
+// What a failed call of the store throws is no `Error` to Hono, which gives only errors to `onError`.
 app.use(async (c, next) => {
   try {
     await next();
@@ -73,16 +74,19 @@ app.post('/counter/:key{.+}', (c) => {
 
 app.notFound((c) => c.text('Not found\n', 404));
 
-app.onError(failed);
+app.onError((error, c) => (error instanceof HTTPException ? error.getResponse() : failed(error, c)));
 
 type Failure = Error & { payload?: StoreError };
 
 function failed(error: Failure, c: Context): Response {
-  const { payload } = error;
+  const { payload, stack } = error;
   const reason = payload ? `key-value store: ${'val' in payload ? payload.val : payload.tag}` : String(error);
-  // With the stack, which `console.error(error)` leaves out.
-  console.error(`${reason}\n${error.stack}`);
+  // The console of the engine leaves the stack out when it is given the error itself.
+  console.error(`${reason}\n${stack}`);
   return c.text('Internal server error\n', 500);
 }
+
+// The first request of all is answered during the build: what Hono gets ready for it is then part of the component.
+await app.request('/');
 
 self.addEventListener('fetch', (event) => event.respondWith(app.fetch(event.request)));
