@@ -4,6 +4,11 @@
 
 pub mod settings;
 
+mod formats;
+mod problem;
+mod source;
+mod tree;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
