@@ -102,9 +102,9 @@ pub struct Dev {
     /// What the main component reads through `wasi:config`, beside its environment.
     #[schemars(extend("examples" = [{"greeting": "hello"}]))]
     pub config: BTreeMap<String, String>,
-    /// Paths, in the form of a `.gitignore` file, that are not watched. A `!` in front watches
-    /// what was ignored otherwise.
-    #[schemars(extend("examples" = [["notes/", "!dist/schema.json"]]))]
+    /// Paths, in the form of a `.gitignore` file, that are not watched, beside those that ignore
+    /// files name.
+    #[schemars(extend("examples" = [["notes/", "*.log"]]))]
     pub ignore: Vec<String>,
     /// The longest a component may take to answer a request, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
