@@ -167,6 +167,15 @@ impl Progress for Shell {
         self.stderr(&format!("{NOTE}hint:{NOTE:#} {message}"));
     }
 
+    fn confirm(&self, question: &str) -> bool {
+        if !self.stderr_is_terminal || !io::stdin().is_terminal() {
+            return false;
+        }
+        let _turn = self.turn.lock();
+        let asked = self.bars.suspend(|| dialoguer::Confirm::new().with_prompt(question).default(true).interact_opt());
+        matches!(asked, Ok(Some(true)))
+    }
+
     fn busy(&self, message: &str) -> Busy {
         if self.stderr_is_terminal { busy::show_later(&self.bars, message) } else { Busy::hidden() }
     }
