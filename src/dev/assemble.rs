@@ -10,7 +10,7 @@ use crate::error::{Context, Error, Result};
 use crate::project::Project;
 use crate::project::settings::DevComponent;
 use crate::runtime::limits::Limits;
-use crate::runtime::workload::{Component, HostInterface, LocalResources, Volume, VolumeMount, Workload};
+use crate::runtime::workload::{Component, HostInterface, LocalResources, Volume, VolumeMount, Workload, WorkloadId};
 use crate::toolchain;
 
 /// The bytes of a component and their digest.
@@ -84,14 +84,16 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
             config: entry.config.clone(),
         })
         .collect();
-    Ok(Workload {
-        namespace: "dev".into(),
-        name: project.name.clone(),
-        annotations: BTreeMap::new(),
-        components,
-        host_interfaces,
-        volumes,
-    })
+    Ok(Workload { components, host_interfaces, volumes, ..named(project) })
+}
+
+/// Under which name the loop's data is kept.
+pub fn id(project: &Project) -> WorkloadId {
+    named(project).id()
+}
+
+fn named(project: &Project) -> Workload {
+    Workload { namespace: "dev".into(), name: project.name.clone(), ..Workload::default() }
 }
 
 /// What the loop's components are held to.

@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::host::{Host, Ready, Slot, StartError};
 use crate::plugins::{Installed, InstalledOptions};
 use crate::progress::Silent;
-use crate::project::Project;
+use crate::project::{self, Project, settings};
 use crate::runtime::engine::{Engine, EngineOptions};
 use crate::runtime::http::server::{Bound, Server};
 use crate::toolchain::{self, BuildOptions, BuildReport, ToolOutput};
@@ -36,8 +36,6 @@ use snapshot::Scope;
 use state::{Action, Event, Node, State};
 use watch::{Notice, Watcher};
 
-/// Where the loop listens when nothing else is said.
-pub const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
 /// How long requests may take to finish when the loop ends.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -92,9 +90,9 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
     let server = bound.serve(gateway.clone(), serving_threads())?;
     feed.tell(listening(&server));
 
-    let capabilities = capabilities_of(&project)?;
+    let capabilities = Installed::new(&kept_data(&project))?;
     if opts.fresh {
-        capabilities.fresh()?;
+        capabilities.fresh(&assemble::id(&project)).await?;
     }
     let engine = Engine::new(&EngineOptions { cache_dir: Some(opts.cache.join("engine")) })?;
     let host = Arc::new(Host::new(engine, capabilities, Arc::new(feed.clone()))?);
@@ -309,7 +307,7 @@ impl Session {
     fn apply(&mut self, project: &Project, address: SocketAddr) -> Result<()> {
         let (old, new) = (&self.project.settings.dev, &project.settings.dev);
         if old.wasi_keyvalue_path != new.wasi_keyvalue_path || old.wasi_blobstore_path != new.wasi_blobstore_path {
-            self.host.replace_capabilities(capabilities_of(project)?);
+            self.host.replace_capabilities(self.host.capabilities().with(&kept_data(project))?);
         }
         if old.address != new.address
             && let Some(server) = &self.server
@@ -553,19 +551,15 @@ fn is_settings_file(project: &Project, path: &Path) -> bool {
         && path.extension().is_some_and(|end| ["yaml", "yml", "json", "toml"].iter().any(|known| end == *known))
 }
 
-fn capabilities_of(project: &Project) -> Result<Installed> {
+fn kept_data(project: &Project) -> InstalledOptions {
     let dev = &project.settings.dev;
     let path = |path: &Option<String>| path.as_ref().map(|path| project.root.join(path));
-    Installed::new(&InstalledOptions {
-        keyvalue_path: path(&dev.wasi_keyvalue_path),
-        blobstore_path: path(&dev.wasi_blobstore_path),
-    })
+    InstalledOptions { keyvalue_path: path(&dev.wasi_keyvalue_path), blobstore_path: path(&dev.wasi_blobstore_path) }
 }
 
 fn address_of(project: &Project, port: Option<u16>) -> Result<SocketAddr> {
-    use std::net::ToSocketAddrs;
-    let text = project.settings.dev.address.as_deref().unwrap_or(DEFAULT_ADDRESS);
-    let mut address = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next()).ok_or_else(|| {
+    let text = project.settings.dev.address.as_deref().unwrap_or(settings::DEFAULT_ADDRESS);
+    let mut address = project::socket_address(text).ok_or_else(|| {
         Error::usage(format!("`{text}` is not an address to listen on")).hint("write it as 127.0.0.1:8000")
     })?;
     if let Some(port) = port {

@@ -229,7 +229,7 @@ impl Slot {
     /// Replaces what serves, in one step. Calls that run finish on the version that took them.
     pub fn activate(&self, ready: Ready) -> Arc<Ready> {
         let ready = Arc::new(ready);
-        ready.messages.subscribe(ready.workload.id());
+        ready.messages.subscribe(&ready.workload.id());
         self.serving.store(Some(ready.clone()));
         ready
     }
