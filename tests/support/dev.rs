@@ -88,9 +88,14 @@ impl Dev {
     #[track_caller]
     pub fn wait_for_event(&mut self, name: &str, condition: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
-        let mut state = self.log.state.lock().unwrap();
+        let mut state = self.log.lock();
         loop {
-            let found = state.events[self.seen..].iter().position(|event| event["event"] == name && condition(event));
+            let next = &state.events[self.seen..];
+            let found = next.iter().position(|event| event["event"] == name && condition(event));
+            let failed = next.iter().position(|event| event["event"] == "not-ready");
+            if name == "ready" && failed.is_some_and(|failed| found.is_none_or(|found| failed < found)) {
+                panic!("no version serves: {:#?}\nstderr:\n{}", next[failed.unwrap_or_default()], state.stderr);
+            }
             if let Some(offset) = found {
                 self.seen += offset + 1;
                 return state.events[self.seen - 1].clone();
@@ -105,7 +110,7 @@ impl Dev {
 
     /// Every event so far.
     pub fn events(&self) -> Vec<Value> {
-        self.log.state.lock().unwrap().events.clone()
+        self.log.lock().events.clone()
     }
 
     /// How many events of this name there were so far.
@@ -115,7 +120,7 @@ impl Dev {
 
     /// Everything on stderr so far.
     pub fn stderr(&self) -> String {
-        self.log.state.lock().unwrap().stderr.clone()
+        self.log.lock().stderr.clone()
     }
 
     /// Waits until a version serves.
@@ -186,7 +191,7 @@ impl Dev {
                 return status.code().unwrap_or(-1);
             }
             assert!(Instant::now() < deadline, "wash did not end; stderr:\n{}", self.stderr());
-            let state = self.log.state.lock().unwrap();
+            let state = self.log.lock();
             drop(self.log.changed.wait_timeout(state, Duration::from_millis(20)).unwrap());
         }
     }
@@ -200,8 +205,13 @@ impl Drop for Dev {
 }
 
 impl Log {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // A test that failed while it held the lock has already said why.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     fn update(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.lock().unwrap());
+        change(&mut self.lock());
         self.changed.notify_all();
     }
 }
