@@ -352,10 +352,10 @@ impl Session {
                 self.feed.tell(Report::Recognised { name: node.name.clone(), because, command });
             }
         }
-        self.feed.tell(Report::Building { name: node.name.clone() });
         if self.slot.serving().is_none() {
             self.gateway.set_status(Status::Starting(format!("building {}", node.name)));
         }
+        self.feed.tell(Report::Building { name: node.name.clone() });
         let (cancel, cancelled) = oneshot::channel::<()>();
         node.cancel = Some(cancel);
         let (project, watcher, inputs, epoch) =

@@ -78,7 +78,6 @@ fn a_touch_without_a_change_does_not_build() {
     let project = Project::new();
     let mut dev = project.dev();
     dev.ready();
-    dev.wait_for("built");
     let file = project.root.join("src/a.txt");
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(10);
     fs::File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
@@ -92,7 +91,6 @@ fn saving_as_editors_do_builds_once() {
     let project = Project::new();
     let mut dev = project.dev();
     dev.ready();
-    dev.wait_for("built");
     // Vim: a swap file, a backup by renaming, a new file under the old name, backup and swap gone.
     let source = project.root.join("src");
     fs::write(source.join(".a.txt.swp"), "swap").unwrap();
@@ -116,7 +114,6 @@ fn the_same_component_is_not_swapped() {
     let project = Project::new();
     let mut dev = project.dev();
     dev.ready();
-    dev.wait_for("built");
     project.edit("src/a.txt", "other");
     assert_eq!(dev.wait_for("built")["changed"], false);
     assert_eq!(builds_until(&mut dev, &project, 2), 1);
@@ -238,7 +235,6 @@ fn a_burst_of_500_files_builds_once_or_twice() {
     let project = Project::new();
     let mut dev = project.dev();
     dev.ready();
-    dev.wait_for("built");
     let before = dev.count("building");
     for index in 0..500 {
         fs::write(project.root.join(format!("src/file-{index}.txt")), index.to_string()).unwrap();
@@ -257,7 +253,6 @@ fn a_source_folder_that_is_deleted_and_made_again_is_still_watched() {
     let project = Project::new();
     let mut dev = project.dev();
     dev.ready();
-    dev.wait_for("built");
     fs::remove_dir_all(project.root.join("src")).unwrap();
     dev.wait_for("building");
     dev.wait_for("built");
@@ -276,7 +271,6 @@ fn a_folder_that_is_replaced_in_one_go_is_still_watched() {
     let project = Project::new();
     let mut dev = project.dev();
     dev.ready();
-    dev.wait_for("built");
     // As a version control system does it when it changes branches.
     let other = project.sandbox.path().join("other");
     support::copy_tree(&project.root.join("src"), &other);
@@ -297,7 +291,6 @@ fn a_changed_wit_file_builds() {
     write(&project.root.join("wit/world.wit"), "package a:b; world w {}");
     let mut dev = project.dev();
     dev.ready();
-    dev.wait_for("built");
     write(&project.root.join("wit/world.wit"), "package a:b; world other {}");
     dev.wait_for("building");
     dev.wait_for("built");
@@ -320,7 +313,6 @@ fn a_restart_on_unchanged_sources_serves_before_the_build_has_ended() {
     );
     let mut dev = project.dev();
     dev.ready();
-    dev.wait_for("built");
     dev.stop();
     // The next build waits for the file to go.
     project.let_go();
@@ -340,7 +332,6 @@ fn a_restart_on_changed_sources_does_not_serve_the_old_component() {
     );
     let mut dev = project.dev();
     dev.ready();
-    dev.wait_for("built");
     dev.stop();
     project.new_version(2);
     project.let_go();
@@ -415,7 +406,6 @@ fn edits_in_ignored_folders_do_not_build() {
     let project = Project::new();
     let mut dev = project.dev();
     dev.ready();
-    dev.wait_for("built");
     write(&project.root.join("out/other.txt"), "x");
     assert_eq!(builds_until(&mut dev, &project, 2), 1);
     dev.stop();

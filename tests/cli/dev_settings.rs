@@ -64,7 +64,6 @@ fn a_changed_comment_changes_nothing() {
     let settings = fs::read_to_string(root.join(".wash/config.yaml")).unwrap();
     let mut dev = sandbox.dev(&root, &[]);
     dev.ready();
-    dev.wait_for("built");
     let builds = dev.count("building");
     write(&root.join(".wash/config.yaml"), format!("# a comment\n{settings}"));
     write(&root.join("input.wasm"), guests::probe_version(2));
