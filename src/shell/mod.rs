@@ -211,3 +211,13 @@ pub fn render(error: &Error) -> String {
     }
     text
 }
+
+/// A size with a unit, for people: `388 KB`. Units are powers of 1000.
+pub fn human_size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{:.0} KB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
