@@ -467,6 +467,15 @@ async fn tool_that_does_not_want_to_end_is_killed() {
 }
 
 #[tokio::test]
+async fn what_a_command_leaves_running_ends_with_it() {
+    let workshop = Workshop::command("sleep 1000 & echo $! > pid; cp in.wasm app.wasm", "app.wasm");
+    workshop.write("in.wasm", component());
+    workshop.build().await.unwrap();
+    let pid = std::fs::read_to_string(workshop.project.root.join("pid")).unwrap();
+    wait_until("the sleeper ends", || !is_running(pid.trim())).await;
+}
+
+#[tokio::test]
 async fn tool_that_asks_the_terminal_does_not_hang_the_build() {
     // The system sends this signal to who reads from a terminal that is somebody else's.
     let error = Workshop::command("kill -TTIN $$", "app.wasm").fails().await;
