@@ -1,1 +1,17 @@
-//! runtime
+//! The runtime: engine, compiling, linking, instances and their limits, HTTP serving.
+//!
+//! Knows workloads and components, and capabilities only through the traits it declares
+//! ([`capability`]); never a project, a setting, or a concrete capability. Start with
+//! [`engine::Engine`] and [`workload::Workload`], then [`prepare`] and [`http`].
+
+pub mod capability;
+pub mod engine;
+pub mod fault;
+mod function_cache;
+pub mod guest;
+pub mod http;
+pub mod limits;
+pub mod observer;
+pub mod prepare;
+pub mod stdio;
+pub mod workload;

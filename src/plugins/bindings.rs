@@ -1,0 +1,55 @@
+//! The only generated code of the capabilities, made from `wit/`.
+//!
+//! Functions that may wait are `async`; those that only look something up are not.
+
+/// What guests import: the world `wash:host/capabilities`.
+mod imports {
+    wasmtime::component::bindgen!({
+        path: [
+            "wit/deps/io.wit",
+            "wit/wasi-keyvalue-0.2.0-draft",
+            "wit/wasi-blobstore-0.2.0-draft",
+            "wit/wasi-config-0.2.0-rc.1",
+            "wit/wasi-config-0.2.0-draft",
+            "wit/wasi-logging-0.1.0-draft",
+            "wit/wasmcloud-messaging-0.2.0",
+            "wit/wash-host",
+        ],
+        world: "wash:host/capabilities",
+        imports: {
+            "wasi:config/store.get": trappable,
+            "wasi:config/store.get-all": trappable,
+            "wasi:config/runtime.get": trappable,
+            "wasi:config/runtime.get-all": trappable,
+            "wasi:logging/logging.log": trappable,
+            default: async | trappable,
+        },
+        require_store_data_send: true,
+        with: {
+            "wasi:io": wasmtime_wasi::p2::bindings::io,
+            "wasi:keyvalue/store.bucket": crate::plugins::keyvalue::host::Bucket,
+            "wasi:blobstore/types.outgoing-value": crate::plugins::blobstore::outgoing::OutgoingValue,
+            "wasi:blobstore/types.incoming-value": crate::plugins::blobstore::incoming::IncomingValue,
+            "wasi:blobstore/container.container": crate::plugins::blobstore::host::Container,
+            "wasi:blobstore/container.stream-object-names": crate::plugins::blobstore::names::ObjectNames,
+        },
+    });
+}
+
+/// What guests export: the world `wash:host/message-handler`.
+mod exports {
+    wasmtime::component::bindgen!({
+        path: ["wit/wasmcloud-messaging-0.2.0", "wit/deps/io.wit", "wit/wasi-keyvalue-0.2.0-draft",
+            "wit/wasi-blobstore-0.2.0-draft", "wit/wasi-config-0.2.0-rc.1", "wit/wasi-config-0.2.0-draft",
+            "wit/wasi-logging-0.1.0-draft", "wit/wash-host"],
+        world: "wash:host/message-handler",
+        exports: { default: async },
+        require_store_data_send: true,
+        with: {
+            "wasmcloud:messaging/types": super::imports::wasmcloud::messaging::types,
+        },
+    });
+}
+
+pub use exports::{MessageHandler, MessageHandlerPre};
+pub use imports::{wasi, wasmcloud};

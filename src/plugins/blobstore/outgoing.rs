@@ -1,0 +1,166 @@
+//! Content on its way from a guest.
+//!
+//! The value and its stream share the content: the guest may end the value while it still has the
+//! stream, and drop either first.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+
+use super::backend::{Backend, ObjectId, Upload};
+
+/// How much the guest may write in one go, in bytes.
+const PERMIT: usize = 64 << 10;
+
+/// The guest's `outgoing-value`. Dropped before it is finished, it leaves nothing.
+#[derive(Default)]
+pub struct OutgoingValue {
+    /// What it will be.
+    target: Option<ObjectId>,
+    body: Option<Arc<Body>>,
+}
+
+impl OutgoingValue {
+    /// Returns the stream to write to, the first time.
+    pub async fn write_body(&mut self, backend: &dyn Backend) -> Result<Option<impl OutputStream + use<>>, String> {
+        if self.body.is_some() {
+            return Ok(None);
+        }
+        let body = Arc::new(Body { state: Mutex::new(State::Idle(backend.upload().await?)) });
+        self.body = Some(body.clone());
+        Ok(Some(Writer { body }))
+    }
+
+    /// Says which object it will be. Fails the second time.
+    pub fn name(&mut self, object: ObjectId) -> Result<(), String> {
+        if let Some(earlier) = &self.target {
+            return Err(format!("the value has already been named: it will be the object `{}`", earlier.name));
+        }
+        self.target = Some(object);
+        Ok(())
+    }
+
+    /// Makes an object of what was written.
+    pub async fn finish(mut self, backend: &dyn Backend) -> Result<(), String> {
+        let target = self.target.take();
+        let upload = match self.body.take() {
+            Some(body) => body.end().await?,
+            None => backend.upload().await?,
+        };
+        let target = target.ok_or("the value has no name: call write-data before finish")?;
+        upload.commit(target).await
+    }
+}
+
+impl Drop for OutgoingValue {
+    fn drop(&mut self) {
+        if let Some(body) = &self.body {
+            *body.lock() = State::Closed;
+        }
+    }
+}
+
+struct Body {
+    state: Mutex<State>,
+}
+
+enum State {
+    /// Ready for the next write.
+    Idle(Box<dyn Upload>),
+    /// A write is under way; whoever waits for the stream drives it.
+    Writing(BoxFuture<'static, (Box<dyn Upload>, Result<(), String>)>),
+    /// A write failed, for good. The guest's stream has been told of it or not.
+    Failed { message: String, told: bool },
+    /// The value was finished or dropped.
+    Closed,
+}
+
+impl Body {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drives the write that is under way.
+    fn poll_write(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if let State::Writing(writing) = &mut *state {
+            match std::task::ready!(writing.poll_unpin(cx)) {
+                (upload, Ok(())) => *state = State::Idle(upload),
+                (_, Err(message)) => *state = State::Failed { message, told: false },
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Ends the content and returns it, when all of it has arrived.
+    async fn end(&self) -> Result<Box<dyn Upload>, String> {
+        poll_fn(|cx| self.poll_write(cx)).await;
+        match std::mem::replace(&mut *self.lock(), State::Closed) {
+            State::Idle(upload) => Ok(upload),
+            State::Failed { message, .. } => Err(message),
+            State::Writing(_) | State::Closed => Err("the value was ended twice".into()),
+        }
+    }
+}
+
+struct Writer {
+    body: Arc<Body>,
+}
+
+#[async_trait]
+impl Pollable for Writer {
+    async fn ready(&mut self) {
+        poll_fn(|cx| self.body.poll_write(cx)).await;
+    }
+}
+
+#[async_trait]
+impl OutputStream for Writer {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > self.check_write()? {
+            return Err(StreamError::trap("more was written to the value than check-write allowed"));
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let mut state = self.body.lock();
+        match std::mem::replace(&mut *state, State::Closed) {
+            State::Idle(mut upload) => {
+                let writing = async move {
+                    let written = upload.write(bytes).await;
+                    (upload, written)
+                };
+                *state = State::Writing(writing.boxed());
+            }
+            other => *state = other,
+        }
+        drop(state);
+        // Content that need not wait is written now.
+        self.ready().now_or_never();
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        // Nothing is held back here. Content is safe when the value is finished, and not before.
+        self.check_write().map(|_| ())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        self.ready().now_or_never();
+        match &mut *self.body.lock() {
+            State::Idle(_) => Ok(PERMIT),
+            State::Writing(_) => Ok(0),
+            State::Failed { message, told: told @ false } => {
+                *told = true;
+                Err(StreamError::LastOperationFailed(wasmtime::Error::msg(message.clone())))
+            }
+            State::Failed { .. } | State::Closed => Err(StreamError::Closed),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! `wasi:config`: the settings a component is started with.
+//!
+//! There is no backend: the settings come with the workload and do not change while it runs.
+
+use std::collections::BTreeMap;
+
+use wasmtime::component::{HasData, Linker};
+
+use super::bindings::wasi::{config0_2_0_draft::runtime, config0_2_0_rc_1::store};
+use super::entry;
+use crate::runtime::workload::{Component, Workload};
+
+/// What a component is given.
+pub struct ForComponent {
+    values: BTreeMap<String, String>,
+}
+
+/// Puts a component's settings together: those of the workload's entries for `wasi:config`, over them the
+/// component's own, over them its environment.
+pub fn configure(workload: &Workload, component: &Component) -> ForComponent {
+    let entries = entry::of(workload, "wasi", "config");
+    let for_all = entries.filter(|entry| entry::names(entry, "store") || entry::names(entry, "runtime"));
+    let layers = for_all.map(|entry| &entry.config).chain([&component.local.config, &component.local.environment]);
+    ForComponent { values: layers.flatten().map(|(key, value)| (key.clone(), value.clone())).collect() }
+}
+
+/// What a call needs of its store.
+pub struct View<'a> {
+    pub state: &'a ForComponent,
+}
+
+/// Stands for [`View`] where the bindings ask for a type without a lifetime.
+pub struct Views;
+
+impl HasData for Views {
+    type Data<'a> = View<'a>;
+}
+
+/// Puts the interfaces into a linker.
+pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> wasmtime::Result<()> {
+    store::add_to_linker::<T, Views>(linker, view)?;
+    runtime::add_to_linker::<T, Views>(linker, view)
+}
+
+impl View<'_> {
+    fn get(&self, key: &str) -> Option<String> {
+        self.state.values.get(key).cloned()
+    }
+
+    fn all(&self) -> Vec<(String, String)> {
+        self.state.values.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
+impl store::Host for View<'_> {
+    fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, store::Error>> {
+        Ok(Ok(View::get(self, &key)))
+    }
+
+    fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, store::Error>> {
+        Ok(Ok(self.all()))
+    }
+}
+
+impl runtime::Host for View<'_> {
+    fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, runtime::ConfigError>> {
+        Ok(Ok(View::get(self, &key)))
+    }
+
+    fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, runtime::ConfigError>> {
+        Ok(Ok(self.all()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::workload::{HostInterface, LocalResources};
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+    }
+
+    #[test]
+    fn later_layers_win_interface_then_component_then_environment() {
+        let entry = |interface: &str, config| HostInterface {
+            namespace: "wasi".into(),
+            package: "config".into(),
+            interfaces: vec![interface.into()],
+            config,
+            ..Default::default()
+        };
+        let workload = Workload {
+            host_interfaces: vec![
+                entry("store", map(&[("a", "interface"), ("b", "interface"), ("c", "interface")])),
+                entry("elsewhere", map(&[("d", "another interface")])),
+            ],
+            ..Default::default()
+        };
+        let local = LocalResources {
+            config: map(&[("b", "component"), ("c", "component")]),
+            environment: map(&[("c", "environment")]),
+            ..Default::default()
+        };
+        let state = configure(&workload, &Component { local, ..Default::default() });
+        let view = View { state: &state };
+        assert_eq!(
+            view.all().into_iter().collect::<BTreeMap<_, _>>(),
+            map(&[("a", "interface"), ("b", "component"), ("c", "environment")])
+        );
+        assert_eq!(view.get("b").as_deref(), Some("component"));
+        assert_eq!(view.get("d"), None);
+    }
+
+    #[test]
+    fn nothing_is_shared_between_components() {
+        let local = LocalResources { config: map(&[("secret", "s")]), ..Default::default() };
+        let workload = Workload { components: vec![Component { local, ..Default::default() }], ..Default::default() };
+        let other = configure(&workload, &Component::default());
+        assert_eq!(View { state: &other }.get("secret"), None);
+    }
+}

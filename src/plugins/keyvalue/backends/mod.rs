@@ -1,0 +1,4 @@
+//! Where the data of `wasi:keyvalue` can be kept.
+
+pub mod file;
+pub mod memory;

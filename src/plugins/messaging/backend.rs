@@ -1,0 +1,69 @@
+//! What carries the messages of `wasmcloud:messaging`, in plain types.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+use super::subject::Pattern;
+use crate::runtime::workload::WorkloadId;
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerMessage {
+    /// Where it goes; see [`super::subject::check`].
+    pub subject: String,
+    /// What it says.
+    pub body: Bytes,
+    /// The subject that an answer goes to.
+    pub reply_to: Option<String>,
+}
+
+/// Receives messages: a component that can be called.
+pub trait Handler: Send + Sync + 'static {
+    /// Handles one message. The error is told to whoever waits for an answer; it is up to the handler
+    /// to report it to anybody else, and to end in bounded time.
+    fn handle(&self, message: BrokerMessage) -> BoxFuture<'_, Result<(), String>>;
+}
+
+/// Who wants which messages.
+#[derive(Clone)]
+pub struct Subscription {
+    /// The component's name, unique in the workload. Messages that wait when the subscriptions are
+    /// replaced go to the new subscription of the same name.
+    pub name: String,
+    /// A message that matches several of them is still delivered once.
+    pub patterns: Vec<Pattern>,
+    /// Of all subscriptions in a group, one is given each message.
+    pub group: Option<String>,
+    /// Who is called.
+    pub handler: Arc<dyn Handler>,
+}
+
+/// The future answer of a backend; an error says what went wrong.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, String>>;
+
+/// Carries messages.
+pub trait Backend: Send + Sync + 'static {
+    /// Returns the workload's broker: always the same one until the workload is forgotten.
+    fn broker(&self, workload: &WorkloadId) -> Arc<dyn Broker>;
+
+    /// Closes the workload's broker. What waits for it fails.
+    fn forget(&self, workload: &WorkloadId);
+}
+
+/// Carries the messages of one workload. Subjects and bodies have been checked.
+pub trait Broker: Send + Sync + 'static {
+    /// Hands a message to everyone who subscribes to its subject, and does not wait until they have
+    /// handled it. Nobody may subscribe. Fails when somebody does not keep up.
+    fn publish(&self, message: BrokerMessage) -> Answer<'_, ()>;
+
+    /// Sends a message and returns the first answer. Fails at once when nobody subscribes or everyone
+    /// has failed.
+    fn request(&self, subject: String, body: Bytes, timeout: Duration) -> Answer<'_, BrokerMessage>;
+
+    /// Replaces all subscriptions in one step. Messages that are being handled stay where they are;
+    /// those that wait go to the new handlers.
+    fn replace_subscriptions(&self, subscriptions: Vec<Subscription>);
+}

@@ -1,0 +1,258 @@
+//! Messages inside of this process.
+//!
+//! Each subscription has a queue and a task that hands its messages out, several at a time. Whoever
+//! sends waits while a queue is full, and fails when it stays full.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::join_all;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::requests::{Requests, Share};
+use crate::plugins::messaging::backend::{Answer, Backend, Broker, BrokerMessage, Handler, Subscription};
+use crate::runtime::workload::WorkloadId;
+
+/// What a subscription is held to.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// How many messages may wait.
+    queued: usize,
+    /// How many KiB of bodies may wait; more than the largest body.
+    queued_kib: u32,
+    /// How many messages are handled at one time.
+    in_flight: usize,
+    /// How long a sender waits for room.
+    patience: Duration,
+}
+
+const LIMITS: Limits = Limits { queued: 1024, queued_kib: 64 << 10, in_flight: 64, patience: Duration::from_secs(5) };
+
+const STOPPED: &str = "the workload has been stopped";
+
+/// The brokers of all workloads.
+#[derive(Default)]
+pub struct Memory {
+    brokers: Mutex<HashMap<WorkloadId, Arc<MemoryBroker>>>,
+}
+
+impl Backend for Memory {
+    fn broker(&self, workload: &WorkloadId) -> Arc<dyn Broker> {
+        let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
+        brokers.entry(workload.clone()).or_insert_with(|| MemoryBroker::new(LIMITS)).clone()
+    }
+
+    fn forget(&self, workload: &WorkloadId) {
+        let broker = self.brokers.lock().unwrap_or_else(PoisonError::into_inner).remove(workload);
+        if let Some(broker) = broker {
+            broker.close();
+        }
+    }
+}
+
+struct MemoryBroker {
+    this: Weak<MemoryBroker>,
+    limits: Limits,
+    table: RwLock<Table>,
+    requests: Arc<Requests>,
+    /// Whose turn it is in groups.
+    turn: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Table {
+    closed: bool,
+    routes: Vec<Route>,
+}
+
+struct Route {
+    subscription: Subscription,
+    queue: Queue,
+}
+
+#[derive(Clone)]
+struct Queue {
+    sender: mpsc::Sender<Delivery>,
+    room: Arc<Semaphore>,
+}
+
+/// A message on its way to one subscription.
+struct Delivery {
+    message: BrokerMessage,
+    share: Option<Share>,
+    /// Its room in the queue.
+    room: OwnedSemaphorePermit,
+}
+
+impl MemoryBroker {
+    fn new(limits: Limits) -> Arc<Self> {
+        Arc::new_cyclic(|this| MemoryBroker {
+            this: this.clone(),
+            limits,
+            table: RwLock::default(),
+            requests: Arc::default(),
+            turn: AtomicUsize::new(0),
+        })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        *self.write() = Table { closed: true, routes: Vec::new() };
+        self.requests.fail_all(STOPPED);
+    }
+
+    /// The queues of those who are given a message: everyone who subscribes, one of each group.
+    fn queues_for(&self, subject: &str) -> Result<Vec<(String, Queue)>, String> {
+        let table = self.read();
+        if table.closed {
+            return Err(STOPPED.into());
+        }
+        let wanted = |route: &&Route| route.subscription.patterns.iter().any(|pattern| pattern.matches(subject));
+        let mut chosen = Vec::new();
+        let mut groups = BTreeMap::<&str, Vec<&Route>>::new();
+        for route in table.routes.iter().filter(wanted) {
+            match &route.subscription.group {
+                Some(group) => groups.entry(group).or_default().push(route),
+                None => chosen.push(route),
+            }
+        }
+        for mut members in groups.into_values() {
+            let first = self.turn.fetch_add(1, Ordering::Relaxed) % members.len();
+            members.rotate_left(first);
+            let free = members.iter().position(|route| route.queue.sender.capacity() > 0);
+            chosen.push(members[free.unwrap_or(0)]);
+        }
+        Ok(chosen.into_iter().map(|route| (route.subscription.name.clone(), route.queue.clone())).collect())
+    }
+
+    /// The handler that a subscription has now.
+    fn handler(&self, name: &str) -> Option<Arc<dyn Handler>> {
+        let table = self.read();
+        let route = table.routes.iter().find(|route| route.subscription.name == name)?;
+        Some(route.subscription.handler.clone())
+    }
+
+    fn new_queue(&self, name: &str) -> Queue {
+        let (sender, receiver) = mpsc::channel(self.limits.queued);
+        tokio::spawn(hand_out(self.this.clone(), name.to_string(), receiver, self.limits.in_flight));
+        Queue { sender, room: Arc::new(Semaphore::new(self.limits.queued_kib as usize)) }
+    }
+
+    async fn publish(&self, message: BrokerMessage) -> Result<(), String> {
+        let queues = self.queues_for(&message.subject)?;
+        let Some(message) = self.requests.answer(message) else { return Ok(()) };
+        let sent = queues.iter().map(|(name, queue)| self.enqueue(name, queue, message.clone(), None));
+        join_all(sent).await.into_iter().collect()
+    }
+
+    async fn request(&self, subject: String, body: Bytes, timeout: Duration) -> Result<BrokerMessage, String> {
+        let queues = self.queues_for(&subject)?;
+        if queues.is_empty() {
+            return Err(format!("no responders: nothing subscribes to `{subject}`"));
+        }
+        let mut waiting = self.requests.wait();
+        let message = BrokerMessage { subject: subject.clone(), body, reply_to: Some(waiting.inbox.clone()) };
+        let shares = waiting.shares(queues.len());
+        let answered = async {
+            let sent = queues.iter().zip(shares);
+            // Who does not take it has failed its share; who takes it may answer before all have.
+            let sent = sent.map(|((name, queue), share)| self.enqueue(name, queue, message.clone(), Some(share)));
+            let (sent, answer) = (join_all(sent), waiting.answer());
+            futures::pin_mut!(sent, answer);
+            match futures::future::select(sent, answer).await {
+                futures::future::Either::Left((_, answer)) => answer.await,
+                futures::future::Either::Right((answer, _)) => answer,
+            }
+        };
+        let answered = tokio::time::timeout(timeout, answered).await;
+        answered.unwrap_or_else(|_| Err(format!("no answer from `{subject}` within {} ms", timeout.as_millis())))
+    }
+
+    /// Puts a message into a queue when there is room, and waits for it while there is none.
+    async fn enqueue(
+        &self,
+        name: &str,
+        queue: &Queue,
+        message: BrokerMessage,
+        mut share: Option<Share>,
+    ) -> Result<(), String> {
+        let full = || format!("`{name}` does not keep up with its messages: {} wait", self.limits.queued);
+        if let Some(share) = &mut share {
+            share.may_fail(full());
+        }
+        let kib = 1 + (message.body.len() >> 10) as u32;
+        let put = async {
+            let closed = || format!("`{name}` does not subscribe any more");
+            let room = queue.room.clone().acquire_many_owned(kib).await.map_err(|_| closed())?;
+            let place = queue.sender.reserve().await.map_err(|_| closed())?;
+            place.send(Delivery { message, share, room });
+            Ok(())
+        };
+        futures::pin_mut!(put);
+        // With room, which is nearly always, no timer is needed.
+        match put.as_mut().now_or_never() {
+            Some(done) => done,
+            None => tokio::time::timeout(self.limits.patience, put).await.unwrap_or_else(|_| Err(full())),
+        }
+    }
+}
+
+impl Broker for MemoryBroker {
+    fn publish(&self, message: BrokerMessage) -> Answer<'_, ()> {
+        self.publish(message).boxed()
+    }
+
+    fn request(&self, subject: String, body: Bytes, timeout: Duration) -> Answer<'_, BrokerMessage> {
+        self.request(subject, body, timeout).boxed()
+    }
+
+    fn replace_subscriptions(&self, subscriptions: Vec<Subscription>) {
+        let mut table = self.write();
+        if table.closed {
+            return;
+        }
+        let mut old: HashMap<_, _> =
+            table.routes.drain(..).map(|route| (route.subscription.name, route.queue)).collect();
+        table.routes = subscriptions
+            .into_iter()
+            .map(|subscription| {
+                let queue = old.remove(&subscription.name);
+                Route { queue: queue.unwrap_or_else(|| self.new_queue(&subscription.name)), subscription }
+            })
+            .collect();
+    }
+}
+
+/// Hands the messages of one queue to whichever handler the subscription has by then; ends when the
+/// subscription is gone.
+async fn hand_out(broker: Weak<MemoryBroker>, name: String, mut queue: mpsc::Receiver<Delivery>, in_flight: usize) {
+    let permits = Arc::new(Semaphore::new(in_flight));
+    loop {
+        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        let Some(Delivery { message, mut share, room }) = queue.recv().await else { return };
+        drop(room);
+        let Some(handler) = broker.upgrade().and_then(|broker| broker.handler(&name)) else { continue };
+        if let Some(share) = &mut share {
+            share.may_fail(format!("`{name}` failed to handle the message"));
+        }
+        tokio::spawn(async move {
+            match (handler.handle(message).await, share) {
+                (Ok(()), Some(share)) => share.done(),
+                (Err(reason), Some(mut share)) => share.may_fail(reason),
+                (_, None) => {}
+            }
+            drop(permit);
+        });
+    }
+}

@@ -1,0 +1,4 @@
+//! What can carry the messages of `wasmcloud:messaging`.
+
+pub mod memory;
+mod requests;

@@ -1,0 +1,87 @@
+//! What guests call: the limits of `wasmcloud:messaging`, then the broker.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use wasmtime::component::{HasData, Linker};
+
+use super::ForComponent;
+use super::backend::BrokerMessage;
+use super::subject;
+use crate::plugins::bindings::wasmcloud::messaging::{consumer, types};
+
+/// The largest body, in bytes: the most that a NATS server is advised to allow.
+const MAX_BODY: usize = 8 << 20;
+/// The longest that a request waits, in milliseconds: ten minutes.
+const MAX_TIMEOUT_MS: u32 = 600_000;
+
+/// What a call needs of its store.
+pub struct View<'a> {
+    pub state: &'a ForComponent,
+}
+
+/// Stands for [`View`] where the bindings ask for a type without a lifetime.
+pub struct Views;
+
+impl HasData for Views {
+    type Data<'a> = View<'a>;
+}
+
+/// Puts the interfaces into a linker.
+pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> wasmtime::Result<()> {
+    types::add_to_linker::<T, Views>(linker, view)?;
+    consumer::add_to_linker::<T, Views>(linker, view)
+}
+
+impl types::Host for View<'_> {}
+
+impl consumer::Host for View<'_> {
+    async fn request(
+        &mut self,
+        subject: String,
+        body: Vec<u8>,
+        timeout_ms: u32,
+    ) -> wasmtime::Result<Result<types::BrokerMessage, String>> {
+        let answer = async {
+            check(&subject, &body)?;
+            if !(1..=MAX_TIMEOUT_MS).contains(&timeout_ms) {
+                return Err(format!("the time-out must be from 1 to {MAX_TIMEOUT_MS} ms: it is {timeout_ms}"));
+            }
+            let timeout = Duration::from_millis(timeout_ms.into());
+            let answer = self.state.broker.request(subject, Bytes::from(body), timeout).await?;
+            Ok(answer.into())
+        };
+        Ok(answer.await)
+    }
+
+    async fn publish(&mut self, message: types::BrokerMessage) -> wasmtime::Result<Result<(), String>> {
+        let published = async {
+            check(&message.subject, &message.body)?;
+            if let Some(reply_to) = &message.reply_to {
+                subject::check(reply_to).map_err(|error| format!("reply-to: {error}"))?;
+            }
+            self.state.broker.publish(message.into()).await
+        };
+        Ok(published.await)
+    }
+}
+
+fn check(subject: &str, body: &[u8]) -> Result<(), String> {
+    subject::check(subject)?;
+    match body.len() > MAX_BODY {
+        true => Err(format!("the body is larger than {} MiB: it has {} bytes", MAX_BODY >> 20, body.len())),
+        false => Ok(()),
+    }
+}
+
+impl From<types::BrokerMessage> for BrokerMessage {
+    fn from(message: types::BrokerMessage) -> Self {
+        BrokerMessage { subject: message.subject, body: message.body.into(), reply_to: message.reply_to }
+    }
+}
+
+impl From<BrokerMessage> for types::BrokerMessage {
+    fn from(message: BrokerMessage) -> Self {
+        types::BrokerMessage { subject: message.subject, body: message.body.into(), reply_to: message.reply_to }
+    }
+}

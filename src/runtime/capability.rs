@@ -1,0 +1,45 @@
+//! What the runtime asks of the set of capabilities, whichever they are.
+//!
+//! A capability lives in three stages. *Link*, once per engine: its functions are put into the
+//! linker. *Configure*, once per workload: the only place that validates. *Instantiate*, per store:
+//! cheap, cannot fail.
+
+use std::sync::Arc;
+
+use wasmtime::component::Linker;
+
+use super::guest::Guest;
+use super::observer::Observer;
+use super::workload::{Component, Workload};
+use crate::error::Error;
+
+/// A set of capabilities that guests can be given.
+pub trait Capabilities: Send + Sync + 'static {
+    /// What the capabilities know of one component of one workload.
+    type ForComponent: ForComponent;
+
+    /// Puts every function of every capability into the linker.
+    fn link(linker: &mut Linker<GuestOf<Self>>) -> wasmtime::Result<()>
+    where
+        Self: Sized;
+
+    /// Validates the workload's configuration for one of its components.
+    fn configure(
+        &self,
+        workload: &Workload,
+        component: &Component,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Self::ForComponent, Error>;
+}
+
+/// What a set of capabilities knows of one component.
+pub trait ForComponent: Send + Sync + 'static {
+    /// What it keeps in each store of the component.
+    type ForStore: Send + 'static;
+
+    /// Called for every instance, so it copies handles and nothing else.
+    fn for_store(&self) -> Self::ForStore;
+}
+
+/// The store data of guests that have the capabilities `C`.
+pub type GuestOf<C> = Guest<<<C as Capabilities>::ForComponent as ForComponent>::ForStore>;

@@ -1,0 +1,36 @@
+//! What a store holds for its guest.
+
+use wasmtime::StoreLimits;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use super::http::outgoing::Outgoing;
+
+/// The store's data. Host functions borrow the fields they need.
+pub struct Guest<S> {
+    /// Resources that the guest holds handles to.
+    pub table: ResourceTable,
+    /// WASI 0.2 itself: environment, stdio, clocks, files, sockets.
+    pub wasi: WasiCtx,
+    /// `wasi:http`.
+    pub http: WasiHttpCtx,
+    /// How requests of the guest are sent.
+    pub outgoing: Outgoing,
+    /// What the guest's memory and tables may grow to.
+    pub limits: StoreLimits,
+    /// What the capabilities keep in this store.
+    pub capabilities: S,
+}
+
+impl<S: Send> WasiView for Guest<S> {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl<S: Send> WasiHttpView for Guest<S> {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
+    }
+}

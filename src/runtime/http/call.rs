@@ -1,0 +1,302 @@
+//! One request through a fresh instance of a component.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::Future;
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use wasmtime_wasi_http::WasiHttpView;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+
+use super::Body;
+use super::streaming::Streaming;
+use crate::runtime::capability::{Capabilities, GuestOf};
+use crate::runtime::fault;
+use crate::runtime::observer::{Fault, Observer, RequestRecord};
+use crate::runtime::prepare::Prepared;
+use crate::runtime::stdio::CallOutput;
+
+/// A component that answers HTTP requests.
+pub struct HttpComponent<C: Capabilities> {
+    component: Arc<Prepared<C>>,
+    pre: ProxyPre<GuestOf<C>>,
+    in_flight: Arc<Semaphore>,
+    /// Which version of the workload this is; stamped on every request's record.
+    generation: u64,
+}
+
+/// Why a request has no answer of the component.
+#[derive(Debug)]
+pub enum NoAnswer {
+    /// Too many calls are in flight, and none ended in time.
+    Busy,
+    /// The component did not answer in time.
+    TimedOut(Arc<Fault>),
+    /// The component trapped, gave an error code or gave nothing at all.
+    Failed(Arc<Fault>),
+}
+
+impl NoAnswer {
+    /// The status that says so.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            NoAnswer::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            NoAnswer::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+            NoAnswer::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What may be said to anybody.
+    pub fn short_reason(&self) -> &'static str {
+        match self {
+            NoAnswer::Busy => "the component is busy",
+            NoAnswer::TimedOut(_) => "the component did not answer in time",
+            NoAnswer::Failed(_) => "the component failed",
+        }
+    }
+
+    /// The details, if there are any.
+    pub fn fault(&self) -> Option<&Arc<Fault>> {
+        match self {
+            NoAnswer::Busy => None,
+            NoAnswer::TimedOut(fault) | NoAnswer::Failed(fault) => Some(fault),
+        }
+    }
+}
+
+/// The guest at work on one request: instantiate, call, done.
+pub(super) type Work = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>;
+type Answer = Result<Response<HyperOutgoingBody>, ErrorCode>;
+
+impl<C: Capabilities> HttpComponent<C> {
+    /// Makes the component answer requests; `Err` gives back why it cannot.
+    pub fn new(component: Arc<Prepared<C>>, generation: u64) -> wasmtime::Result<Self> {
+        let pre = ProxyPre::new(component.pre().clone())?;
+        let in_flight = Arc::new(Semaphore::new(component.limits.in_flight));
+        Ok(HttpComponent { component, pre, in_flight, generation })
+    }
+
+    /// Which version of the workload this is.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Answers a request. Everything is told to the observer; the caller only renders what is not
+    /// an answer.
+    pub async fn answer(&self, request: Request<Incoming>, scheme: Scheme) -> Result<Response<Body>, NoAnswer> {
+        let mut account = Account::open(self, &request);
+        let permit = self.enter(&mut account).await?;
+        let output = CallOutput::new(self.component.name.clone(), self.component.observer().clone());
+        let (send, receive) = oneshot::channel();
+        let work = match self.begin(request, scheme, &output, send) {
+            Ok(work) => work,
+            Err(error) => return Err(self.failed(&mut account, &error, &output)),
+        };
+        let limit = self.component.limits.request_time;
+        match tokio::time::timeout(limit, first(work, receive)).await {
+            Ok((Some(Ok(response)), rest)) => {
+                Ok(self.stream(response, rest, Ongoing { account, output, _permit: permit }))
+            }
+            Ok((Some(Err(code)), rest)) => {
+                // The guest may have trapped after it said so; that is the better explanation.
+                let error = match rest {
+                    Rest::Ended(Err(trap)) => trap,
+                    _ => wasmtime::Error::msg(format!("it answered with the error code {code:?}")),
+                };
+                Err(self.failed(&mut account, &error, &output))
+            }
+            Ok((None, Rest::Ended(Err(error)))) => Err(self.failed(&mut account, &error, &output)),
+            Ok((None, _)) => {
+                let error = wasmtime::Error::msg("it returned without setting a response");
+                Err(self.failed(&mut account, &error, &output))
+            }
+            Err(_) => {
+                let error = wasmtime::Error::msg(format!("no answer within {}", seconds(limit)));
+                let fault = self.report(&mut account, &error, &output);
+                account.close(StatusCode::GATEWAY_TIMEOUT.as_u16());
+                Err(NoAnswer::TimedOut(fault))
+            }
+        }
+    }
+
+    async fn enter(&self, account: &mut Account) -> Result<OwnedSemaphorePermit, NoAnswer> {
+        if let Ok(permit) = self.in_flight.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
+        let turn = self.in_flight.clone().acquire_owned();
+        match tokio::time::timeout(self.component.limits.queue_time, turn).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => {
+                account.close(StatusCode::SERVICE_UNAVAILABLE.as_u16());
+                Err(NoAnswer::Busy)
+            }
+        }
+    }
+
+    fn begin(
+        &self,
+        request: Request<Incoming>,
+        scheme: Scheme,
+        output: &Arc<CallOutput>,
+        send: oneshot::Sender<Answer>,
+    ) -> wasmtime::Result<Work> {
+        let mut store = self.component.store(output)?;
+        let request = store.data_mut().http().new_incoming_request(scheme, request)?;
+        let out = store.data_mut().http().new_response_outparam(send)?;
+        let pre = self.pre.clone();
+        Ok(Box::pin(async move {
+            let proxy = pre.instantiate_async(&mut store).await?;
+            proxy.wasi_http_incoming_handler().call_handle(&mut store, request, out).await
+        }))
+    }
+
+    fn stream(&self, response: Response<HyperOutgoingBody>, rest: Rest, ongoing: Ongoing) -> Response<Body> {
+        let mut ongoing = ongoing;
+        let (head, body) = response.into_parts();
+        ongoing.account.status = head.status.as_u16();
+        let mut failed = false;
+        let work = match rest {
+            Rest::Ended(Ok(())) => None,
+            Rest::Ended(Err(error)) => {
+                // The head is right and the body may be, too; what follows it failed.
+                self.report(&mut ongoing.account, &error, &ongoing.output);
+                failed = true;
+                None
+            }
+            Rest::Working(work) => Some(work),
+        };
+        let component = self.component.clone();
+        let length = body_length(&ongoing.account.method, &head);
+        let body = Streaming::new(
+            body,
+            work,
+            length,
+            self.component.limits.request_time,
+            ongoing,
+            failed,
+            move |ongoing, error| {
+                report(&component, &mut ongoing.account, error, &ongoing.output);
+            },
+        );
+        Response::from_parts(head, body.boxed_unsync())
+    }
+
+    fn failed(&self, account: &mut Account, error: &wasmtime::Error, output: &Arc<CallOutput>) -> NoAnswer {
+        let fault = self.report(account, error, output);
+        account.close(StatusCode::INTERNAL_SERVER_ERROR.as_u16());
+        NoAnswer::Failed(fault)
+    }
+
+    fn report(&self, account: &mut Account, error: &wasmtime::Error, output: &Arc<CallOutput>) -> Arc<Fault> {
+        report(&self.component, account, error, output)
+    }
+}
+
+fn report<C: Capabilities>(
+    component: &Prepared<C>,
+    account: &mut Account,
+    error: &wasmtime::Error,
+    output: &Arc<CallOutput>,
+) -> Arc<Fault> {
+    let what = format!("{} {}", account.method, account.path);
+    let fault = fault::describe(&component.name, what, error, output.finish());
+    component.observer().fault(fault.clone());
+    fault
+}
+
+/// What is left of the guest's work when the head of the response is there.
+enum Rest {
+    Ended(wasmtime::Result<()>),
+    Working(Work),
+}
+
+/// Drives the guest until it has set a response or ended. Nothing is spawned: the guest runs where
+/// its connection does, and dropping this future stops it.
+async fn first(mut work: Work, mut receive: oneshot::Receiver<Answer>) -> (Option<Answer>, Rest) {
+    tokio::select! {
+        biased;
+        answer = &mut receive => (answer.ok(), Rest::Working(work)),
+        ended = &mut work => {
+            // The work holds the sender, so it is gone with it: an answer is here now or never.
+            drop(work);
+            (receive.try_recv().ok(), Rest::Ended(ended))
+        }
+    }
+}
+
+/// What lives as long as the response's body does.
+pub(super) struct Ongoing {
+    pub account: Account,
+    pub output: Arc<CallOutput>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The record of a request; handed to the observer when it is closed or dropped.
+pub(super) struct Account {
+    observer: Arc<dyn Observer>,
+    method: http::Method,
+    path: String,
+    started: Instant,
+    generation: u64,
+    status: u16,
+    complete: bool,
+}
+
+impl Account {
+    fn open<C: Capabilities>(target: &HttpComponent<C>, request: &Request<Incoming>) -> Self {
+        Account {
+            observer: target.component.observer().clone(),
+            method: request.method().clone(),
+            path: request.uri().path_and_query().map_or("/", |path| path.as_str()).to_string(),
+            started: Instant::now(),
+            generation: target.generation,
+            status: 0,
+            complete: false,
+        }
+    }
+
+    fn close(&mut self, status: u16) {
+        self.status = status;
+        self.complete = true;
+    }
+
+    /// The body has been sent to its end.
+    pub fn complete(&mut self) {
+        self.complete = true;
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.observer.request(RequestRecord {
+            method: std::mem::take(&mut self.method),
+            path: std::mem::take(&mut self.path),
+            status: self.status,
+            time: self.started.elapsed(),
+            generation: self.generation,
+            client_left: !self.complete,
+        });
+    }
+}
+
+/// How many bytes of body the client is going to get, where the head decides that.
+fn body_length(method: &http::Method, head: &http::response::Parts) -> Option<u64> {
+    let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if *method == http::Method::HEAD || bodiless {
+        return Some(0);
+    }
+    head.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn seconds(time: Duration) -> String {
+    match time.as_secs_f64() {
+        1.0 => "1 second".into(),
+        seconds => format!("{seconds} seconds"),
+    }
+}

@@ -1,0 +1,45 @@
+//! HTTP: the server, and one request through an instance.
+//!
+//! A request stays on the thread that accepted its connection, from the first byte to the last:
+//! hops between threads were the largest cost after the instance itself. So each serving thread has
+//! a single-threaded runtime, and all of them accept from the same listening socket.
+
+pub mod call;
+pub mod outgoing;
+pub mod server;
+mod streaming;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
+
+/// The body of a response.
+pub type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// Why a response's body ended early.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the server asks for an answer.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request. Dropping the future cancels the request: the client has left.
+    fn handle(self: Arc<Self>, request: http::Request<Incoming>) -> BoxFuture<'static, http::Response<Body>>;
+}
+
+/// A body that is all there.
+pub fn full(bytes: impl Into<Bytes>) -> Body {
+    http_body_util::Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A response of our own, as plain text.
+pub fn plain(status: http::StatusCode, text: impl Into<String>) -> http::Response<Body> {
+    let mut response = http::Response::new(full(text.into()));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

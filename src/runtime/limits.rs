@@ -1,0 +1,40 @@
+//! What a call and an instance are held to.
+
+use std::time::Duration;
+
+/// Bounds of one component's calls and instances.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From the request's head to the response's head, and between two parts of a response's body.
+    pub request_time: Duration,
+    /// The most memory of one instance.
+    pub memory_bytes: usize,
+    /// The most elements of a table.
+    pub table_elements: usize,
+    /// The most calls at one time.
+    pub in_flight: usize,
+    /// How long a call waits for its turn when that many are in flight.
+    pub queue_time: Duration,
+}
+
+impl Limits {
+    /// Generous: for one developer's machine.
+    pub fn development() -> Self {
+        Limits {
+            request_time: Duration::from_secs(30),
+            memory_bytes: 1 << 30,
+            table_elements: 50_000,
+            // Below the engine's number of instance slots, so that a slot is there for each.
+            in_flight: 512,
+            queue_time: Duration::from_secs(10),
+        }
+    }
+
+    /// The same, with another memory limit.
+    pub fn with_memory(mut self, megabytes: Option<u64>) -> Self {
+        if let Some(megabytes) = megabytes {
+            self.memory_bytes = usize::try_from(megabytes.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
+        }
+        self
+    }
+}

@@ -1,0 +1,94 @@
+//! What happens at run time, for whoever shows or records it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Sees what guests do. Called from the threads that serve: it must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// A request was answered, or its client left.
+    fn request(&self, request: RequestRecord);
+    /// A guest wrote a line, or logged.
+    fn output(&self, output: Output);
+    /// A call of a guest failed.
+    fn fault(&self, fault: Arc<Fault>);
+}
+
+/// One request, when its response is over.
+#[derive(Clone, Debug)]
+pub struct RequestRecord {
+    pub method: http::Method,
+    /// Path and query.
+    pub path: String,
+    pub status: u16,
+    /// From the request's head to the end of the response's body.
+    pub time: Duration,
+    /// Which version of the workload answered.
+    pub generation: u64,
+    /// Whether the client left before the response was complete.
+    pub client_left: bool,
+}
+
+/// Where a guest wrote a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+    /// Through `wasi:logging`.
+    Log(Level),
+}
+
+/// The severities of `wasi:logging`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Critical,
+}
+
+/// A line of a guest.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The component's name in its workload.
+    pub component: Arc<str>,
+    pub stream: Stream,
+    /// `wasi:logging`'s context; empty for stdout and stderr.
+    pub context: String,
+    /// Without the line break.
+    pub line: String,
+}
+
+/// A call of a guest that failed: a trap, a time-out, a broken promise.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// The component's name in its workload.
+    pub component: Arc<str>,
+    /// What was being done, e.g. `GET /trap`.
+    pub what: String,
+    /// In words, e.g. `the component trapped: unreachable`.
+    pub reason: String,
+    /// Names and source lines of the guest's code, innermost first.
+    pub frames: Vec<Frame>,
+    /// The last lines that the guest wrote to stderr during this call.
+    pub stderr: Vec<String>,
+}
+
+/// One function on the guest's stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Demangled.
+    pub function: String,
+    /// `file:line`, where the component carries that.
+    pub location: Option<String>,
+}
+
+/// Shows nothing.
+pub struct Blind;
+
+impl Observer for Blind {
+    fn request(&self, _: RequestRecord) {}
+    fn output(&self, _: Output) {}
+    fn fault(&self, _: Arc<Fault>) {}
+}

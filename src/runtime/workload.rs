@@ -1,0 +1,119 @@
+//! The one model of what runs, whatever brought it: the dev loop, a manifest, a scheduler, an
+//! embedder.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Components that belong together, with what they may use.
+#[derive(Clone, Debug, Default)]
+pub struct Workload {
+    /// Who it belongs to; with the name it identifies the workload's data.
+    pub namespace: String,
+    /// What it is called; unique in the namespace.
+    pub name: String,
+    /// Free notes for people and tools.
+    pub annotations: BTreeMap<String, String>,
+    /// The components. The first that exports an HTTP handler gets the requests.
+    pub components: Vec<Component>,
+    /// Capabilities it declares, with their configuration.
+    pub host_interfaces: Vec<HostInterface>,
+    /// Folders that components may mount, by name.
+    pub volumes: Vec<Volume>,
+}
+
+impl Workload {
+    /// The name of the workload's data in every capability.
+    pub fn id(&self) -> WorkloadId {
+        WorkloadId(format!("{}/{}", self.namespace, self.name).into())
+    }
+}
+
+/// Identifies a workload on a host, and its data in every capability: `namespace/name`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkloadId(Arc<str>);
+
+impl WorkloadId {
+    /// The identifier as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for WorkloadId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One component of a workload.
+#[derive(Clone, Debug, Default)]
+pub struct Component {
+    /// What it is called in messages; unique in the workload.
+    pub name: String,
+    /// The component's bytes.
+    pub bytes: Arc<[u8]>,
+    /// The digest of the bytes, `sha256:…`: the key of everything that is cached for them.
+    pub digest: String,
+    /// What only this component has.
+    pub local: LocalResources,
+    /// How many instances are kept warm; 0: a new one for every call.
+    pub pool_size: u32,
+    /// The most calls at one time; 0: the host's default.
+    pub max_invocations: u32,
+}
+
+/// What one component has for itself and no other member of the workload sees.
+#[derive(Clone, Debug, Default)]
+pub struct LocalResources {
+    /// Environment variables.
+    pub environment: BTreeMap<String, String>,
+    /// What `wasi:config` returns.
+    pub config: BTreeMap<String, String>,
+    /// Volumes of the workload that it sees.
+    pub volume_mounts: Vec<VolumeMount>,
+    /// The most memory of an instance, in MiB; `None`: the host's default.
+    pub memory_limit_mb: Option<u64>,
+}
+
+/// A folder that components may mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// What mounts call it.
+    pub name: String,
+    /// The folder on this machine, absolute.
+    pub host_path: PathBuf,
+}
+
+/// A volume in the file system of one component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeMount {
+    /// The volume's name.
+    pub volume: String,
+    /// Where the component finds it, absolute.
+    pub mount_path: String,
+    /// Whether the component may only read.
+    pub read_only: bool,
+}
+
+/// A capability that a workload declares, with its configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostInterface {
+    /// e.g. `wasmcloud`
+    pub namespace: String,
+    /// e.g. `messaging`
+    pub package: String,
+    /// e.g. `consumer`, `handler`; empty: all of the package.
+    pub interfaces: Vec<String>,
+    /// e.g. `0.2.0`; `None`: the newest that the host has.
+    pub version: Option<String>,
+    /// Settings of the capability.
+    pub config: BTreeMap<String, String>,
+}
+
+impl HostInterface {
+    /// Whether this is an entry for `namespace:package`.
+    pub fn is(&self, namespace: &str, package: &str) -> bool {
+        self.namespace == namespace && self.package == package
+    }
+}
