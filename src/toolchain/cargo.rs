@@ -213,7 +213,7 @@ pub(super) fn metadata(root: &Path, env: &BTreeMap<String, String>) -> Option<Ar
     }
     let cargo = find_tool("cargo", env, root)?;
     let args = ["metadata", "--no-deps", "--offline", "--format-version", "1"].map(str::to_string);
-    let answer = ask_blocking(&Tool { program: &cargo, args: &args, folder: root, env })?;
+    let answer = ask_blocking(&Tool { title: "cargo metadata", program: &cargo, args: &args, folder: root, env })?;
     let metadata: Arc<Metadata> = Arc::new(serde_json::from_slice(&answer).ok()?);
     known.insert(0, (grounds, metadata.clone()));
     known.truncate(KEPT);

@@ -177,7 +177,9 @@ async fn check_rust_target(
 async fn is_installed(target: &str, env: &BTreeMap<String, String>, root: &Path, stop: &mut Stop) -> Result<bool> {
     let Some(rustc) = find_tool("rustc", env, root) else { return Ok(true) };
     let args = ["--print", "sysroot"].map(str::to_string);
-    let Some(sysroot) = (Tool { program: &rustc, args: &args, folder: root, env }).ask(stop).await? else {
+    let Some(sysroot) =
+        (Tool { title: "rustc --print sysroot", program: &rustc, args: &args, folder: root, env }).ask(stop).await?
+    else {
         return Ok(true);
     };
     let libraries: PathBuf = [&sysroot, "lib", "rustlib", target, "lib"].iter().collect();
@@ -195,7 +197,7 @@ async fn add_target(
     stop: &mut Stop,
 ) -> Result<()> {
     let args = ["target", "add", target].map(str::to_string);
-    let tool = Tool { program: rustup, args: &args, folder: root, env: &recipe.env };
+    let tool = Tool { title: "rustup target add", program: rustup, args: &args, folder: root, env: &recipe.env };
     if tool.run(opts.output, stop).await?.success() && is_installed(target, &recipe.env, root, stop).await? {
         return Ok(());
     }

@@ -110,7 +110,8 @@ async fn run_step(
     };
     let program = find_tool(name, &recipe.env, folder)
         .ok_or_else(|| Error::failed(format!("`{name}` is not installed: there is no such program in the PATH")))?;
-    let tool = Tool { program: &program, args, folder, env: &recipe.env };
+    let title = step.command();
+    let tool = Tool { title: &title, program: &program, args, folder, env: &recipe.env };
     let status = match step {
         Step::Cargo { args } => {
             let args = [args.as_slice(), &["--message-format=json-render-diagnostics".to_string()]].concat();

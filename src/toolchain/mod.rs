@@ -81,7 +81,8 @@ pub struct BuildReport {
     pub description: Description,
     /// Whether a core module was wrapped with the preview1 adapter.
     pub adapted: bool,
-    /// The command that was run.
+    /// The command that was run. In JSON `command` is the one of wash.
+    #[serde(rename = "build_command")]
     pub command: String,
     /// How long each stage took.
     pub stages: Vec<Stage>,

@@ -41,7 +41,9 @@ impl Stop {
 
 /// Everything that a tool gets from us.
 pub(super) struct Tool<'a> {
-    /// A path, or the name of a program that is looked up in the PATH of `env`.
+    /// What errors call it.
+    pub title: &'a str,
+    /// Where it lies.
     pub program: &'a Path,
     pub args: &'a [String],
     pub folder: &'a Path,
@@ -140,17 +142,15 @@ impl Tool<'_> {
     fn settle(&self, ended: std::io::Result<End>) -> Result<ExitStatus> {
         match ended {
             Ok(End::Exited(status)) => Ok(status),
-            Ok(End::WantsTerminal) => {
-                Err(Error::failed(format!("`{}` wants to read from the terminal", self.program.display()))
-                    .cause("a build answers no questions: it is repeated, and run by machines")
-                    .hint("run the command once yourself, answer it, and build again"))
-            }
+            Ok(End::WantsTerminal) => Err(Error::failed(format!("`{}` wants to read from the terminal", self.title))
+                .cause("a build answers no questions: it is repeated, and run by machines")
+                .hint("run the command once yourself, answer it, and build again")),
             Err(error) => Err(self.broken(&error)),
         }
     }
 
     fn broken(&self, error: &std::io::Error) -> Error {
-        Error::caused_by(format!("cannot run `{}` in `{}`", self.program.display(), self.folder.display()), error)
+        Error::caused_by(format!("cannot run `{}` in `{}`", self.title, self.folder.display()), error)
     }
 }
 
@@ -176,21 +176,28 @@ enum End {
 }
 
 impl ProcessGroup {
-    /// Waits for the end of the tool itself. What it has started and left behind goes on.
+    /// Waits for the end of the tool itself, and ends what it has left behind in its group.
     #[cfg(unix)]
     async fn ended(&mut self) -> std::io::Result<End> {
         use tokio::signal::unix::{SignalKind, signal};
 
         let mut child_changed = signal(SignalKind::child())?;
         loop {
-            if self.waits_for_terminal() {
-                self.kill();
-                let _ = self.child.wait().await;
-                return Ok(End::WantsTerminal);
-            }
-            tokio::select! {
-                ended = self.child.wait() => return ended.map(End::Exited),
-                _ = child_changed.recv() => {}
+            // Before the tool is waited for its number is still taken, so that the group that is
+            // killed can be no other.
+            match self.state() {
+                State::Running => {
+                    let _ = child_changed.recv().await;
+                }
+                State::Ended => {
+                    self.kill();
+                    return self.child.wait().await.map(End::Exited);
+                }
+                State::WaitsForTerminal => {
+                    self.kill();
+                    self.child.wait().await?;
+                    return Ok(End::WantsTerminal);
+                }
             }
         }
     }
@@ -239,18 +246,36 @@ impl ProcessGroup {
         rustix::process::Pid::from_raw(i32::try_from(self.child.id()?).ok()?)
     }
 
-    /// Whether the tool was stopped by the system because it, or a child of it, asked the terminal
-    /// for input (a password, say). It would wait for ever.
+    /// What the tool does, without waiting and without taking note of its end.
     #[cfg(unix)]
-    fn waits_for_terminal(&self) -> bool {
+    fn state(&self) -> State {
         use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
 
-        let Some(id) = self.id() else { return false };
-        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let Ok(Some(status)) = waitid(WaitId::Pid(id), options) else { return false };
-        let signal = status.stopping_signal();
-        signal == Some(Signal::TTIN.as_raw()) || signal == Some(Signal::TTOU.as_raw())
+        let Some(id) = self.id() else { return State::Ended };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::Pid(id), options) {
+            Ok(Some(status)) => match status.stopping_signal() {
+                Some(signal) if signal == Signal::TTIN.as_raw() || signal == Signal::TTOU.as_raw() => {
+                    State::WaitsForTerminal
+                }
+                // Somebody has stopped it by hand and will continue it.
+                Some(_) => State::Running,
+                None => State::Ended,
+            },
+            Ok(None) => State::Running,
+            Err(_) => State::Ended,
+        }
     }
+}
+
+/// What a running tool does.
+#[cfg(unix)]
+enum State {
+    Running,
+    Ended,
+    /// The system stopped it because it, or a child of it, asked the terminal for input (a password,
+    /// say). It would wait for ever.
+    WaitsForTerminal,
 }
 
 impl Drop for ProcessGroup {

@@ -13,10 +13,13 @@ pub(super) fn only_world(root: &Path, wit_dir: &str) -> Result<String> {
             .hint(format!("write the world that the component implements into `{wit_dir}/world.wit`")));
     }
     let mut resolve = wit_parser::Resolve::default();
-    let (package, _) = resolve.push_path(&folder).map_err(|error| {
-        // The parser's own text has the file, the line and a caret.
-        Error::failed(format!("cannot read the WIT files in `{}`", folder.display())).details(format!("{error:#}"))
-    })?;
+    let package = match resolve.push_path(&folder) {
+        Ok((package, _)) => package,
+        Err(error) => {
+            return Err(Error::failed(format!("cannot read the WIT files in `{}`", folder.display()))
+                .details(resolve.render_error(&error)));
+        }
+    };
     let worlds: Vec<&String> = resolve.packages[package].worlds.keys().collect();
     match worlds.as_slice() {
         [world] => Ok(world.to_string()),
