@@ -1,1 +1,3 @@
 //! New projects: template sources, renaming, safe writing.
+
+pub mod catalog;
