@@ -1,3 +1,5 @@
 //! New projects: template sources, renaming, safe writing.
 
 pub mod catalog;
+mod name;
+mod rename;
