@@ -2,7 +2,9 @@
 
 pub mod catalog;
 mod inside;
+mod manifest;
 mod name;
 mod rename;
 mod source;
+mod staging;
 mod tree;
