@@ -1,4 +1,3 @@
 //! Where the data of `wasi:keyvalue` can be kept.
 
-pub mod file;
 pub mod memory;

@@ -57,11 +57,6 @@ impl Requests {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Answer>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    #[cfg(test)]
-    pub fn count(&self) -> usize {
-        self.lock().len()
-    }
 }
 
 /// A request that waits.
