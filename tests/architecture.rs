@@ -15,7 +15,7 @@ const ROOMS: &[(&str, MayImport)] = &[
     ("scaffold", Only(&["project"])),
     ("toolchain", Only(&["component", "project"])),
     ("host", Only(&["plugins", "runtime", "component"])),
-    ("plugins", Only(&["runtime"])),
+    ("plugins", Only(&["runtime", "component"])),
     ("runtime", Only(&["component"])),
     ("component", Only(&[])),
     ("project", Only(&[])),

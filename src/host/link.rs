@@ -207,6 +207,7 @@ mod tests {
             name: name.into(),
             version: Some(version.into()),
             label: None,
+            types: Vec::new(),
             functions: functions.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect(),
         }
     }

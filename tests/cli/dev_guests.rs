@@ -48,9 +48,11 @@ fn a_trap_is_explained_and_the_next_request_works() {
     assert_eq!(dev.get("/version").body, guests::marker(1));
     let page = dev.request("GET", "/trap", None, &[("accept", "text/html")]);
     assert!(page.body.starts_with("<!doctype html>") && page.body.contains("probe panic on purpose"), "{}", page.body);
-    for (path, words) in
-        [("/unreachable", "unreachable"), ("/overflow", "calls itself again and again"), ("/noresponse", "without setting")]
-    {
+    for (path, words) in [
+        ("/unreachable", "unreachable"),
+        ("/overflow", "calls itself again and again"),
+        ("/noresponse", "without setting"),
+    ] {
         let answer = dev.get(path);
         assert_eq!(answer.status, 500, "{path}");
         assert!(answer.body.contains(words), "{path}: {}", answer.body);

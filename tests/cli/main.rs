@@ -3,12 +3,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod build;
 mod config;
 mod dev_edits;
 mod dev_guests;
 mod dev_process;
 mod dev_settings;
 mod dev_swaps;
+mod new;
 
 /// A file that no `mod` line names would silently test nothing.
 #[test]
