@@ -212,8 +212,13 @@ impl Session {
             Input::Command(Command::Stop) => Vec::new(),
         };
         for event in events {
+            let edited = if let Event::Edited(node, _) = &event { Some(*node) } else { None };
             for action in self.state.on(event) {
                 self.act(action);
+            }
+            if let Some(node) = edited.filter(|node| self.state.waiting(*node) > 0) {
+                let (name, files) = (self.nodes[node].name.clone(), self.state.waiting(node));
+                self.feed.tell(Report::Waiting { name, files });
             }
         }
     }
@@ -242,13 +247,7 @@ impl Session {
         if settings_changed && self.reload().await {
             return Vec::new();
         }
-        for (node, paths) in edits {
-            events.push(Event::Edited(node, paths));
-            let waiting = self.state.waiting(node);
-            if self.state.is_building() && waiting > 0 {
-                self.feed.tell(Report::Waiting { name: self.nodes[node].name.clone(), files: waiting });
-            }
-        }
+        events.extend(edits.into_iter().map(|(node, paths)| Event::Edited(node, paths)));
         events
     }
 
@@ -481,6 +480,8 @@ impl Session {
                 return Err(Error::interrupted());
             }
         };
+        // In-memory data ends with the loop; nobody gets messages any more.
+        self.host.capabilities().forget(&assemble::id(&self.project));
         self.feed.tell(Report::Stopped { cut });
         Ok(())
     }

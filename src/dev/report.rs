@@ -79,23 +79,32 @@ pub trait Reporter: Send {
 /// Takes reports from everywhere and hands them to the reporter in order.
 #[derive(Clone)]
 pub struct Feed {
-    queue: mpsc::SyncSender<Report>,
+    queue: mpsc::SyncSender<Item>,
     not_shown: Arc<AtomicU64>,
 }
 
-/// The thread that shows reports; it ends when every [`Feed`] is gone.
-pub struct Showing(thread::JoinHandle<()>);
+enum Item {
+    Report(Report),
+    /// Nothing is shown after this.
+    End,
+}
+
+/// The thread that shows reports.
+pub struct Showing {
+    queue: mpsc::SyncSender<Item>,
+    thread: thread::JoinHandle<()>,
+}
 
 impl Feed {
     /// Starts to show.
     pub fn start(mut reporter: Box<dyn Reporter>) -> Result<(Feed, Showing)> {
-        let (queue, waiting) = mpsc::sync_channel::<Report>(QUEUE);
+        let (queue, waiting) = mpsc::sync_channel::<Item>(QUEUE);
         let not_shown = Arc::new(AtomicU64::new(0));
         let counter = not_shown.clone();
         let thread = thread::Builder::new()
             .name("wash-report".into())
             .spawn(move || {
-                for report in waiting {
+                while let Ok(Item::Report(report)) = waiting.recv() {
                     reporter.report(report);
                     match counter.swap(0, Ordering::Relaxed) {
                         0 => {}
@@ -104,25 +113,27 @@ impl Feed {
                 }
             })
             .map_err(|error| Error::caused_by("cannot start a thread", &error))?;
-        Ok((Feed { queue, not_shown }, Showing(thread)))
+        Ok((Feed { queue: queue.clone(), not_shown }, Showing { queue, thread }))
     }
 
     /// Tells something that must not get lost. May wait for a slow terminal.
     pub fn tell(&self, report: Report) {
-        let _ = self.queue.send(report);
+        let _ = self.queue.send(Item::Report(report));
     }
 
     fn try_tell(&self, report: Report) {
-        if self.queue.try_send(report).is_err() {
+        if self.queue.try_send(Item::Report(report)).is_err() {
             self.not_shown.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
 impl Showing {
-    /// Waits until everything has been shown.
+    /// Shows what has been told so far, and nothing after it: a guest whose connection was cut may
+    /// still be at work, and nobody waits for it.
     pub fn finish(self) {
-        let _ = self.0.join();
+        let _ = self.queue.send(Item::End);
+        let _ = self.thread.join();
     }
 }
 

@@ -106,8 +106,9 @@ impl Shell {
 
     /// Renders an error once: message, causes, details, hints. In JSON mode the document says it, too.
     pub fn error(&self, command: &str, error: &Error) {
-        // Who presses ctrl-c knows it.
-        if error.kind() != Kind::Interrupted {
+        // Who presses ctrl-c knows it; what it left behind is worth telling.
+        let says_more = error.details_text().is_some() || !error.causes().is_empty() || !error.hints().is_empty();
+        if error.kind() != Kind::Interrupted || says_more {
             self.stderr(&render(error));
         }
         if self.format == Format::Json && !self.streaming.load(Ordering::Relaxed) {

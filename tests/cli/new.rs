@@ -610,7 +610,7 @@ fn ctrl_c_during_a_hanging_clone_ends_git_and_leaves_nothing_behind() {
         let pid = rustix::process::Pid::from_raw(wash.id().try_into().unwrap()).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
         let ended = Ended::from(wash.wait_with_output().unwrap());
-        assert_eq!((ended.code, ended.stderr.lines().last()), (130, Some("error: interrupted")));
+        assert_eq!(ended.code, 130, "{}", ended.stderr);
         assert_eq!(sandbox.names(), Vec::<String>::new());
         for pid in fs::read_to_string(&pids).unwrap().split_whitespace() {
             assert!(!is_running(pid));
