@@ -18,6 +18,8 @@ pub struct Dev {
     /// Events before this one have been waited for.
     seen: usize,
     pub url: String,
+    /// How long the waiting functions wait; a test whose toolchain is slow sets more.
+    pub patience: Duration,
 }
 
 #[derive(Default)]
@@ -72,7 +74,7 @@ impl Dev {
                 text.update(|state| state.stderr.push_str(&String::from_utf8_lossy(&buffer[..count])));
             }
         });
-        let mut dev = Dev { child, log, seen: 0, url: String::new() };
+        let mut dev = Dev { child, log, seen: 0, url: String::new(), patience: PATIENCE };
         let listening = dev.wait_for("listening");
         dev.url = listening["url"].as_str().expect("a URL").trim_end_matches('/').to_string();
         dev
@@ -87,7 +89,7 @@ impl Dev {
     /// Waits for the next event of this name for which the condition holds.
     #[track_caller]
     pub fn wait_for_event(&mut self, name: &str, condition: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let mut state = self.log.lock();
         loop {
             let next = &state.events[self.seen..];
@@ -151,7 +153,7 @@ impl Dev {
     /// Waits until a GET gives this body.
     #[track_caller]
     pub fn answers(&self, path: &str, body: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
             let answer = self.get(path);
             if answer.body == body {

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use dev::Dev;
 
 /// Only a failing test waits this long. Toolchains on a busy machine are slow.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A home, a cache and a working folder of its own.
 pub struct Sandbox {
