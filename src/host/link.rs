@@ -206,8 +206,8 @@ mod tests {
         Interface {
             name: name.into(),
             version: Some(version.into()),
-            label: None,
             functions: functions.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect(),
+            ..Interface::default()
         }
     }
 

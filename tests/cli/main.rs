@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod build;
 mod config;
 mod dev_edits;
 mod dev_guests;
