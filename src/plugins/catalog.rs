@@ -1,92 +1,184 @@
-//! The list of every interface we host, with its functions, read from the WIT in `wit/`.
+//! What the host offers to guests: every interface with its functions.
 //!
-//! Only for reports: what is really linked is up to [`super::Installed`] and the WASI crates.
+//! Made from the WIT in the binary, the same that the code is generated from, when somebody asks for
+//! the first time: only the report of imports that cannot be met does.
 
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
-use wit_parser::{Resolve, UnresolvedPackageGroup};
+use wit_parser::{Resolve, WorldItem};
 
-use crate::component;
+use crate::component::interface;
 
-/// An interface that guests may import.
+/// An interface that guests can import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostedInterface {
     /// e.g. `wasi:keyvalue/store`
     pub name: String,
     /// e.g. `0.2.0-draft`
     pub version: String,
-    /// Name and signature, e.g. `[method]bucket.get` and `func(key: string) -> option<list<u8>>`.
+    /// Name and signature, e.g. `[method]bucket.get` and
+    /// `func(key: string) -> result<option<list<u8>>, error>`, in the order of the interface.
     pub functions: Vec<(String, String)>,
 }
 
-macro_rules! packages {
-    ($($path:literal),* $(,)?) => {
-        &[$(($path, include_str!(concat!("../../wit/", $path)))),*]
-    };
+/// Returns all interfaces, sorted by name; versions of one interface in the order of [`PACKAGES`].
+pub fn hosted() -> &'static [HostedInterface] {
+    static HOSTED: LazyLock<Vec<HostedInterface>> = LazyLock::new(|| {
+        let resolve = read(PACKAGES);
+        let mut all: Vec<_> = WORLDS.iter().flat_map(|world| imports(&resolve, world)).collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all.dedup();
+        all
+    });
+    &HOSTED
 }
 
-/// In the order in which they use each other.
-const PACKAGES: &[(&str, &str)] = packages![
-    "deps/io.wit",
-    "deps/clocks.wit",
-    "deps/random.wit",
-    "deps/filesystem.wit",
-    "deps/sockets.wit",
-    "deps/cli.wit",
-    "deps/http.wit",
-    "wasi-keyvalue-0.2.0-draft/package.wit",
-    "wasi-blobstore-0.2.0-draft/package.wit",
-    "wasi-config-0.2.0-draft/package.wit",
-    "wasi-config-0.2.0-rc.1/package.wit",
-    "wasi-logging-0.1.0-draft/package.wit",
-    "wasmcloud-messaging-0.2.0/package.wit",
+/// What guests can import is what these import.
+const WORLDS: &[&str] = &["wasi:cli/imports@0.2.12", "wasi:http/imports@0.2.12", "wash:host/capabilities"];
+
+/// The packages, each after those that it uses, versions of one from old to new.
+const PACKAGES: &[(&str, &str)] = &[
+    ("io.wit", include_str!("../../wit/deps/io.wit")),
+    ("random.wit", include_str!("../../wit/deps/random.wit")),
+    ("clocks.wit", include_str!("../../wit/deps/clocks.wit")),
+    ("filesystem.wit", include_str!("../../wit/deps/filesystem.wit")),
+    ("sockets.wit", include_str!("../../wit/deps/sockets.wit")),
+    ("cli.wit", include_str!("../../wit/deps/cli.wit")),
+    ("http.wit", include_str!("../../wit/deps/http.wit")),
+    ("keyvalue.wit", include_str!("../../wit/wasi-keyvalue-0.2.0-draft/package.wit")),
+    ("blobstore.wit", include_str!("../../wit/wasi-blobstore-0.2.0-draft/package.wit")),
+    ("config-draft.wit", include_str!("../../wit/wasi-config-0.2.0-draft/package.wit")),
+    ("config.wit", include_str!("../../wit/wasi-config-0.2.0-rc.1/package.wit")),
+    ("logging.wit", include_str!("../../wit/wasi-logging-0.1.0-draft/package.wit")),
+    ("messaging.wit", include_str!("../../wit/wasmcloud-messaging-0.2.0/package.wit")),
+    ("host.wit", include_str!("../../wit/wash-host/package.wit")),
 ];
 
-/// Every interface we host, by name, older versions first.
-pub fn hosted() -> &'static [HostedInterface] {
-    static HOSTED: OnceLock<Vec<HostedInterface>> = OnceLock::new();
-    HOSTED.get_or_init(|| {
-        let mut resolve = Resolve::default();
-        for (path, text) in PACKAGES {
-            let pushed = UnresolvedPackageGroup::parse(path, text)
-                .map_err(|error| format!("{error:?}"))
-                .and_then(|group| resolve.push_group(group).map_err(|error| format!("{error:?}")));
-            if let Err(error) = pushed {
-                panic!("the WIT in the binary is wrong: {path}: {error}");
-            }
-        }
-        let mut hosted: Vec<HostedInterface> = resolve
-            .interfaces
-            .iter()
-            .map(|(id, _)| component::interface(&resolve, id))
-            .map(|interface| HostedInterface {
-                name: interface.name,
-                version: interface.version.unwrap_or_default(),
-                functions: interface.functions,
-            })
-            .collect();
-        hosted.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
-        hosted
-    })
+fn read(packages: &[(&str, &str)]) -> Resolve {
+    let mut resolve = Resolve::default();
+    for (path, text) in packages {
+        resolve.push_source(path, text).expect("our own WIT is well-formed: code is generated from it");
+    }
+    resolve
+}
+
+fn imports(resolve: &Resolve, world: &str) -> Vec<HostedInterface> {
+    let packages: Vec<_> = resolve.packages.iter().map(|(id, _)| id).collect();
+    let world = resolve.select_world(&packages, Some(world)).expect("our own WIT has this world");
+    let hosted = |item: &WorldItem| {
+        let WorldItem::Interface { id, .. } = item else { return None };
+        let interface = interface(resolve, *id);
+        Some(HostedInterface {
+            name: interface.name,
+            version: interface.version.unwrap_or_default(),
+            functions: interface.functions,
+        })
+    };
+    resolve.worlds[world].imports.values().filter_map(hosted).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugins::Installed;
+    use crate::plugins::bindings::MessageHandlerPre;
+    use crate::runtime::capability::GuestOf;
+    use crate::runtime::engine::{Engine, EngineOptions};
+    use crate::runtime::prepare;
+    use wasmtime::component::{Component, InstancePre};
+    use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+    use wit_parser::{LiftLowerAbi, ManglingAndAbi};
+
+    fn functions(name: &str) -> Vec<String> {
+        let interface = hosted().iter().find(|hosted| hosted.name == name).unwrap();
+        interface.functions.iter().map(|(name, signature)| format!("{name}: {signature}")).collect()
+    }
 
     #[test]
-    fn what_components_ask_for_most_is_listed_with_its_functions() {
-        for (name, version, function) in [
-            ("wasi:http/types", "0.2.12", "[method]fields.get"),
-            ("wasi:keyvalue/store", "0.2.0-draft", "open"),
-            ("wasi:blobstore/container", "0.2.0-draft", "[method]container.get-data"),
-            ("wasi:config/store", "0.2.0-rc.1", "get-all"),
-            ("wasi:logging/logging", "0.1.0-draft", "log"),
-            ("wasmcloud:messaging/consumer", "0.2.0", "request"),
+    fn functions_have_names_and_signatures() {
+        assert_eq!(
+            functions("wasi:keyvalue/store"),
+            [
+                "[method]bucket.get: func(key: string) -> result<option<list<u8>>, error>",
+                "[method]bucket.set: func(key: string, value: list<u8>) -> result<_, error>",
+                "[method]bucket.delete: func(key: string) -> result<_, error>",
+                "[method]bucket.exists: func(key: string) -> result<bool, error>",
+                "[method]bucket.list-keys: func(cursor: option<u64>) -> result<key-response, error>",
+                "open: func(identifier: string) -> result<bucket, error>",
+            ]
+        );
+        assert_eq!(
+            functions("wasmcloud:messaging/consumer"),
+            [
+                "request: func(subject: string, body: list<u8>, timeout-ms: u32) -> result<broker-message, string>",
+                "publish: func(msg: broker-message) -> result<_, string>",
+            ]
+        );
+    }
+
+    #[test]
+    fn interfaces_are_listed_once_with_their_versions() {
+        let names: Vec<_> = hosted().iter().map(|hosted| format!("{}@{}", hosted.name, hosted.version)).collect();
+        for name in [
+            "wasi:blobstore/container@0.2.0-draft",
+            "wasi:cli/environment@0.2.12",
+            "wasi:config/runtime@0.2.0-draft",
+            "wasi:config/store@0.2.0-rc.1",
+            "wasi:http/outgoing-handler@0.2.12",
+            "wasi:io/streams@0.2.12",
+            "wasi:logging/logging@0.1.0-draft",
+            "wasi:sockets/tcp@0.2.12",
         ] {
-            let found = hosted().iter().find(|hosted| hosted.name == name && hosted.version == version);
-            let functions = &found.unwrap_or_else(|| panic!("{name}@{version} is not listed")).functions;
-            assert!(functions.iter().any(|(known, _)| known == function), "{name}: {functions:?}");
+            assert_eq!(names.iter().filter(|other| *other == name).count(), 1, "{name} in {names:#?}");
         }
+        assert!(hosted().is_sorted_by_key(|hosted| &hosted.name));
+        // Unstable, and nobody serves it.
+        assert!(!names.iter().any(|name| name.contains("timezone")));
+    }
+
+    /// A component that imports a world and does nothing.
+    fn dummy(mut resolve: Resolve, world: &str) -> Vec<u8> {
+        let package = resolve.push_source("dummy.wit", &format!("package test:dummy; {world}")).unwrap();
+        let world = resolve.select_world(&[package], None).unwrap();
+        let mut module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+        ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+    }
+
+    fn link(component: &[u8]) -> wasmtime::Result<InstancePre<GuestOf<Installed>>> {
+        let engine = Engine::new(&EngineOptions::default()).unwrap();
+        let linker = prepare::linker::<Installed>(&engine).unwrap();
+        linker.instantiate_pre(&Component::new(engine.wasmtime(), component)?)
+    }
+
+    #[test]
+    fn a_component_that_imports_everything_can_be_linked() {
+        let includes: String = WORLDS.iter().map(|world| format!("include {world};")).collect();
+        link(&dummy(read(PACKAGES), &format!("world w {{ {includes} }}"))).unwrap();
+    }
+
+    #[test]
+    fn a_component_with_the_streams_of_the_published_draft_can_be_linked() {
+        let texts: Vec<_> = PACKAGES.iter().map(|(path, text)| (*path, text.replace("0.2.12", "0.2.1"))).collect();
+        let wanted = ["io.wit", "blobstore.wit"];
+        let packages: Vec<_> =
+            texts.iter().filter(|(path, _)| wanted.contains(path)).map(|(path, text)| (*path, text.as_str())).collect();
+        link(&dummy(read(&packages), "world w { include wasi:blobstore/imports@0.2.0-draft; }")).unwrap();
+    }
+
+    #[test]
+    fn a_component_that_wants_another_signature_cannot_be_linked() {
+        let text = PACKAGES.iter().find(|(path, _)| *path == "config.wit").unwrap().1;
+        let text = text.replace("get: func(key: string)", "get: func(key: u32)");
+        let component = dummy(read(&[("config.wit", &text)]), "world w { import wasi:config/store@0.2.0-rc.1; }");
+        assert!(link(&component).is_err());
+    }
+
+    #[test]
+    fn a_component_that_handles_messages_can_be_called() {
+        let pre = link(&dummy(read(PACKAGES), "world w { export wasmcloud:messaging/handler@0.2.0; }")).unwrap();
+        assert!(MessageHandlerPre::new(pre).is_ok());
+        let pre = link(&dummy(read(PACKAGES), "world w { import wasmcloud:messaging/consumer@0.2.0; }")).unwrap();
+        assert!(MessageHandlerPre::new(pre).is_err());
     }
 }

@@ -10,6 +10,7 @@ pub mod blobstore;
 pub mod catalog;
 pub mod config;
 mod entry;
+mod folder;
 pub mod keyvalue;
 pub mod logging;
 pub mod messaging;

@@ -5,6 +5,8 @@
 
 mod backend;
 mod backends;
+#[cfg(test)]
+mod conformance;
 pub mod host;
 pub mod incoming;
 pub mod names;
@@ -37,7 +39,7 @@ impl Blobstore {
     /// Fails when the folder cannot be used, or another process uses it.
     pub fn new(folder: Option<&Path>) -> Result<Self> {
         let backend: Arc<dyn Backend> = match folder {
-            Some(_) => return Err(crate::error::Error::failed("not supported yet: a folder for `wasi:blobstore`")),
+            Some(folder) => backends::file::Folder::open(folder)?,
             None => Arc::new(backends::memory::Memory::new(MAX_OBJECT_IN_MEMORY)),
         };
         Ok(Blobstore { backend })

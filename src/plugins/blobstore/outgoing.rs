@@ -164,3 +164,143 @@ impl OutputStream for Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::backend::{ContainerId, Range};
+    use super::super::backends::{file::Folder, memory::Memory};
+    use super::super::incoming::IncomingValue;
+    use super::*;
+
+    fn object(name: &str) -> ObjectId {
+        let workload = crate::plugins::tests::workload("default", "hello").id();
+        ObjectId::new(ContainerId::new(workload, "c").unwrap(), name.into()).unwrap()
+    }
+
+    async fn backends() -> (tempfile::TempDir, Vec<Arc<dyn Backend>>) {
+        let folder = tempfile::tempdir().unwrap();
+        let backends: Vec<Arc<dyn Backend>> =
+            vec![Arc::new(Memory::new(1 << 20)), Folder::open(folder.path()).unwrap()];
+        for backend in &backends {
+            backend.create_container(&object("o").container).await.unwrap();
+        }
+        (folder, backends)
+    }
+
+    async fn content(backend: &dyn Backend, name: &str) -> Option<Vec<u8>> {
+        let content = backend.read(&object(name), Range { first: 0, last: u64::MAX }).await.ok()?;
+        Some(IncomingValue::new(content).bytes().await.unwrap())
+    }
+
+    async fn write(stream: &mut impl OutputStream, bytes: &[u8]) -> StreamResult<()> {
+        stream.blocking_write_and_flush(Bytes::copy_from_slice(bytes)).await
+    }
+
+    #[tokio::test]
+    async fn the_object_appears_when_the_value_is_finished_with_the_stream_still_open() {
+        for backend in backends().await.1 {
+            let mut value = OutgoingValue::default();
+            let mut stream = value.write_body(&*backend).await.unwrap().unwrap();
+            write(&mut stream, b"hello ").await.unwrap();
+            value.name(object("o")).unwrap();
+            write(&mut stream, b"world").await.unwrap();
+            assert_eq!(content(&*backend, "o").await, None);
+            value.finish(&*backend).await.unwrap();
+            assert_eq!(content(&*backend, "o").await.unwrap(), b"hello world");
+            assert!(matches!(write(&mut stream, b"late").await, Err(StreamError::Closed)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_without_a_body_is_an_empty_object() {
+        for backend in backends().await.1 {
+            let mut value = OutgoingValue::default();
+            value.name(object("o")).unwrap();
+            value.finish(&*backend).await.unwrap();
+            assert_eq!(content(&*backend, "o").await.unwrap(), b"");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_that_is_dropped_leaves_nothing_and_closes_its_stream() {
+        for backend in backends().await.1 {
+            let mut value = OutgoingValue::default();
+            let mut stream = value.write_body(&*backend).await.unwrap().unwrap();
+            write(&mut stream, b"hello").await.unwrap();
+            value.name(object("o")).unwrap();
+            drop(value);
+            assert_eq!(content(&*backend, "o").await, None);
+            assert!(matches!(stream.check_write(), Err(StreamError::Closed)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_dropped_first_loses_nothing() {
+        for backend in backends().await.1 {
+            let mut value = OutgoingValue::default();
+            let mut stream = value.write_body(&*backend).await.unwrap().unwrap();
+            let many = vec![7; 64 << 10];
+            for _ in 0..16 {
+                stream.write_ready().await.unwrap();
+                stream.write(Bytes::from(many.clone())).unwrap();
+            }
+            drop(stream);
+            value.name(object("o")).unwrap();
+            value.finish(&*backend).await.unwrap();
+            assert!(content(&*backend, "o").await.unwrap() == vec![7; 1 << 20]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_given_out_once_and_a_value_named_once() {
+        for backend in backends().await.1 {
+            let mut value = OutgoingValue::default();
+            assert!(value.write_body(&*backend).await.unwrap().is_some());
+            assert!(value.write_body(&*backend).await.unwrap().is_none());
+            value.name(object("o")).unwrap();
+            let error = value.name(object("p")).unwrap_err();
+            assert_eq!(error, "the value has already been named: it will be the object `o`");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_without_a_name_cannot_be_finished() {
+        for backend in backends().await.1 {
+            let error = OutgoingValue::default().finish(&*backend).await.unwrap_err();
+            assert_eq!(error, "the value has no name: call write-data before finish");
+        }
+    }
+
+    #[tokio::test]
+    async fn too_much_for_memory_fails_the_stream_and_the_value() {
+        let memory = Memory::new(10);
+        memory.create_container(&object("o").container).await.unwrap();
+        let mut value = OutgoingValue::default();
+        let mut stream = value.write_body(&memory).await.unwrap().unwrap();
+        write(&mut stream, b"0123456789").await.unwrap();
+        let Err(StreamError::LastOperationFailed(error)) = write(&mut stream, b"x").await else { panic!() };
+        assert_eq!(error.to_string(), "an object in memory has at most 10 bytes");
+        assert!(matches!(stream.check_write(), Err(StreamError::Closed)));
+        value.name(object("o")).unwrap();
+        assert_eq!(value.finish(&memory).await.unwrap_err(), "an object in memory has at most 10 bytes");
+        assert_eq!(content(&memory, "o").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_name_in_a_container_that_has_gone_fails_the_value() {
+        for backend in backends().await.1 {
+            let mut value = OutgoingValue::default();
+            value.name(object("o")).unwrap();
+            backend.delete_container(&object("o").container).await.unwrap();
+            assert_eq!(value.finish(&*backend).await.unwrap_err(), "the container `c` does not exist");
+        }
+    }
+
+    #[tokio::test]
+    async fn writing_more_than_allowed_ends_the_guest() {
+        let (_folder, backends) = backends().await;
+        let mut value = OutgoingValue::default();
+        let mut stream = value.write_body(&*backends[0]).await.unwrap().unwrap();
+        assert!(matches!(stream.write(Bytes::from(vec![0; PERMIT + 1])), Err(StreamError::Trap(_))));
+    }
+}

@@ -199,3 +199,99 @@ impl From<Error> for store::Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugins::bindings::wasi::keyvalue::atomics::Host as _;
+    use crate::plugins::bindings::wasi::keyvalue::batch::Host as _;
+    use crate::plugins::bindings::wasi::keyvalue::store::HostBucket as _;
+    use crate::plugins::tests::workload;
+
+    fn component() -> ForComponent {
+        Keyvalue::new(None).unwrap().configure(&workload("default", "hello")).unwrap()
+    }
+
+    async fn open(state: &ForComponent, table: &mut ResourceTable, name: &str) -> Resource<Bucket> {
+        store::Host::open(&mut View { state, table }, name.into()).await.unwrap().unwrap()
+    }
+
+    /// The same handle once more, as a guest may use it.
+    fn again(bucket: &Resource<Bucket>) -> Resource<Bucket> {
+        Resource::new_borrow(bucket.rep())
+    }
+
+    #[tokio::test]
+    async fn an_empty_identifier_opens_the_bucket_named_default() {
+        let (state, mut table) = (component(), ResourceTable::new());
+        let unnamed = open(&state, &mut table, "").await;
+        let named = open(&state, &mut table, "default").await;
+        let mut view = View { state: &state, table: &mut table };
+        view.set(unnamed, "k".into(), b"v".to_vec()).await.unwrap().unwrap();
+        assert_eq!(view.get(named, "k".into()).await.unwrap().unwrap().unwrap(), b"v");
+    }
+
+    #[tokio::test]
+    async fn pages_of_keys_pass_over_nothing_when_listed_keys_are_deleted() {
+        let (state, mut table) = (component(), ResourceTable::new());
+        let bucket = open(&state, &mut table, "many").await;
+        let all: Vec<String> = (0..2500).map(|n| format!("{n:04}")).collect();
+        let mut view = View { state: &state, table: &mut table };
+        let pairs = all.iter().map(|key| (key.clone(), Vec::new())).collect();
+        view.set_many(again(&bucket), pairs).await.unwrap().unwrap();
+
+        let (mut listed, mut cursor, mut pages) = (Vec::new(), None, Vec::new());
+        loop {
+            let page = view.list_keys(again(&bucket), cursor).await.unwrap().unwrap();
+            view.delete_many(again(&bucket), page.keys.clone()).await.unwrap().unwrap();
+            pages.push(page.keys.len());
+            listed.extend(page.keys);
+            cursor = page.cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages, [1000, 1000, 500]);
+        assert_eq!(listed, all);
+    }
+
+    #[tokio::test]
+    async fn a_full_last_page_has_no_cursor() {
+        let (state, mut table) = (component(), ResourceTable::new());
+        let bucket = open(&state, &mut table, "").await;
+        let mut view = View { state: &state, table: &mut table };
+        let pairs = (0..PAGE).map(|n| (n.to_string(), Vec::new())).collect();
+        view.set_many(again(&bucket), pairs).await.unwrap().unwrap();
+        let page = view.list_keys(bucket, None).await.unwrap().unwrap();
+        assert_eq!((page.keys.len(), page.cursor), (PAGE, None));
+    }
+
+    #[tokio::test]
+    async fn missing_keys_of_a_batch_are_none_in_their_places() {
+        let (state, mut table) = (component(), ResourceTable::new());
+        let bucket = open(&state, &mut table, "").await;
+        let mut view = View { state: &state, table: &mut table };
+        view.increment(again(&bucket), "n".into(), 7).await.unwrap().unwrap();
+        let keys = ["no", "n"].map(String::from).to_vec();
+        let values = view.get_many(bucket, keys).await.unwrap().unwrap();
+        assert_eq!(values, [None, Some(("n".into(), b"7".to_vec()))]);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_is_refused_and_says_how_long() {
+        let (state, mut table) = (component(), ResourceTable::new());
+        let bucket = open(&state, &mut table, "").await;
+        let mut view = View { state: &state, table: &mut table };
+        let refused = |error| match error {
+            store::Error::Other(message) => message,
+            other => panic!("{other:?}"),
+        };
+        let long = "k".repeat(MAX_KEY_BYTES + 1);
+        let error = view.get(again(&bucket), long.clone()).await.unwrap().unwrap_err();
+        assert_eq!(refused(error), "the key is longer than 4 KiB: it has 4097 bytes");
+        let error = store::Host::open(&mut view, long).await.unwrap().unwrap_err();
+        assert_eq!(refused(error), "the identifier of a bucket is longer than 4 KiB: it has 4097 bytes");
+        let error = view.set(bucket, "k".into(), vec![0; MAX_VALUE_BYTES + 1]).await.unwrap().unwrap_err();
+        assert_eq!(refused(error), "the value of `k` is larger than 64 MiB: it has 67108865 bytes");
+    }
+}

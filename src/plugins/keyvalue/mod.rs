@@ -5,6 +5,8 @@
 
 mod backend;
 mod backends;
+#[cfg(test)]
+mod conformance;
 mod cursors;
 pub mod host;
 
@@ -32,7 +34,7 @@ impl Keyvalue {
     /// Fails when the folder cannot be used, or another process uses it.
     pub fn new(folder: Option<&Path>) -> Result<Self> {
         let backend: Arc<dyn Backend> = match folder {
-            Some(_) => return Err(crate::error::Error::failed("not supported yet: a folder for `wasi:keyvalue`")),
+            Some(folder) => backends::file::File::open(folder)?,
             None => Arc::new(backends::memory::Memory::default()),
         };
         Ok(Keyvalue { backend, cursors: Arc::default() })

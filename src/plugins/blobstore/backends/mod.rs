@@ -1,3 +1,7 @@
 //! Where the data of `wasi:blobstore` can be kept.
 
+pub mod file;
+mod file_names;
+mod file_tree;
+mod file_upload;
 pub mod memory;

@@ -1,3 +1,5 @@
 //! Where the data of `wasi:keyvalue` can be kept.
 
+pub mod file;
 pub mod memory;
+mod writer;
