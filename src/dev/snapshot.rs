@@ -103,16 +103,17 @@ impl Scope {
             .require_git(false)
             .filter_entry(move |entry| {
                 let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
-                !(is_dir && entry.file_name() == ".git")
-                    && !outputs.contains(entry.path())
-                    && !(entry.depth() > 0 && rules.matched(entry.path(), is_dir).is_ignore())
+                let ours = (is_dir && entry.file_name() == ".git") || outputs.contains(entry.path());
+                let ignored = entry.depth() > 0 && rules.matched(entry.path(), is_dir).is_ignore();
+                !ours && !ignored
             })
             .build();
         // What cannot be read (a folder that vanished meanwhile) is simply not there.
         for entry in walk.flatten() {
             match entry.file_type() {
                 Some(kind) if kind.is_dir() => {
-                    if now.folders.insert(entry.path().to_path_buf()) {
+                    let new = now.folders.insert(entry.path().to_path_buf());
+                    if new {
                         entering(entry.path());
                     }
                 }
@@ -133,7 +134,11 @@ impl Snapshot {
         let known = before.files.get(path).filter(|old| old.modified == modified && old.size == size);
         let content = match known {
             Some(old) if !touched.contains(path) => old.content,
-            _ if size > MAX_HASHED => size,
+            _ if size > MAX_HASHED => {
+                let mut hasher = std::hash::DefaultHasher::new();
+                (size, modified).hash(&mut hasher);
+                hasher.finish()
+            }
             _ => match content_of(path) {
                 Some(content) => content,
                 None => return,

@@ -374,7 +374,7 @@ fn what_is_no_component_is_named_and_does_not_end_the_loop() {
     dev.ready();
     let probe = guests::probe();
     let truncated = &probe[..probe.len() / 2];
-    let cases: [(&[u8], &str); 3] = [(b"", "empty"), (b"#!/bin/sh\necho hi\n", "not"), (truncated, "truncated")];
+    let cases: [(&[u8], &str); 3] = [(b"", "empty"), (b"#!/bin/sh\necho hi\n", "not"), (truncated, "ends too early")];
     for (bytes, word) in cases {
         write(&project.root.join("input.wasm"), bytes);
         let failed = dev.wait_for("build-failed");

@@ -1,5 +1,7 @@
 //! Tests of the `wash` binary, a module per subject.
 
+#![allow(clippy::disallowed_methods, reason = "tests look at their own process's environment")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
