@@ -6,6 +6,7 @@
 mod support;
 
 mod build;
+mod completion;
 mod config;
 mod dev_edits;
 mod dev_guests;
