@@ -11,6 +11,12 @@ pub trait Progress: Send + Sync {
     /// What to type or change next.
     fn hint(&self, message: &str);
 
+    /// Asks something that is answered with yes or no. Where nobody can be asked, the answer is no.
+    fn confirm(&self, question: &str) -> bool {
+        let _ = question;
+        false
+    }
+
     /// Something that may take long. On a terminal it is shown after half a second and until the
     /// returned guard is dropped; elsewhere nothing is shown.
     fn busy(&self, message: &str) -> Busy;

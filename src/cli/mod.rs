@@ -161,7 +161,7 @@ fn start_folder(ctx: &Context, directory: Option<&std::path::Path>) -> Result<Pa
 }
 
 /// Finds the project for a command; `flags` are settings that flags decide.
-fn load_project(ctx: &Context, start: &std::path::Path, flags: &[(String, serde_json::Value)]) -> Result<Project> {
+fn load_project(ctx: &Context, start: &std::path::Path, flags: &[project::Flag]) -> Result<Project> {
     project::load(&project::Request {
         start,
         env: &ctx.env,

@@ -48,12 +48,8 @@ fn walk(bytes: &[u8]) -> Result<Outline, wasmparser::Error> {
     let mut outline = Outline { kind: Kind::Module, imports: Vec::new(), exports: Vec::new() };
     let mut only_types = true;
 
-    loop {
-        let (payload, consumed) = match parser.parse(rest, true)? {
-            Chunk::Parsed { consumed, payload } => (payload, consumed),
-            // Never happens when the parser knows that there is no more.
-            Chunk::NeedMoreData(_) => break,
-        };
+    // The parser knows that there is no more, so that it never asks for it.
+    while let Chunk::Parsed { consumed, payload } = parser.parse(rest, true)? {
         rest = &rest[consumed..];
         validator.payload(&payload)?;
         let outermost = parents.is_empty();

@@ -1,1 +1,236 @@
-//! host
+//! Running workloads: make ready, replace, stop.
+//!
+//! Knows where components come from as little as who asked for them. [`Host::make_ready`] does all
+//! the work that can fail; [`Slot::activate`] replaces what serves, in one step that cannot.
+
+pub mod link;
+mod messages;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use wasmtime::component::{Component as Compiled, Linker};
+
+use crate::error::{Error, Result};
+use crate::plugins::Installed;
+use crate::runtime::capability::GuestOf;
+use crate::runtime::engine::Engine;
+use crate::runtime::http::call::HttpComponent;
+use crate::runtime::limits::Limits;
+use crate::runtime::observer::Observer;
+use crate::runtime::prepare::{self, PrepareError, Prepared, Surroundings};
+use crate::runtime::stdio::CallOutput;
+use crate::runtime::workload::{Component, Workload};
+use link::LinkReport;
+
+/// Compiled components that are kept although nothing runs them: an edit that is taken back, a
+/// sidecar that stays the same.
+const KEPT: usize = 8;
+/// How long the first instance of a component may take to start.
+const START_TIME: Duration = Duration::from_secs(30);
+
+/// Runs workloads in this process.
+pub struct Host {
+    engine: Engine,
+    linker: Linker<GuestOf<Installed>>,
+    capabilities: ArcSwap<Installed>,
+    observer: Arc<dyn Observer>,
+    compiled: Mutex<VecDeque<(String, Compiled)>>,
+}
+
+/// Why a workload cannot be made ready.
+#[derive(Debug)]
+pub enum StartError {
+    /// Imports that nobody provides, all of them.
+    Link(LinkReport),
+    /// Anything else.
+    Other(Error),
+}
+
+impl From<Error> for StartError {
+    fn from(error: Error) -> Self {
+        StartError::Other(error)
+    }
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Link(report) => report.into(),
+            StartError::Other(error) => error,
+        }
+    }
+}
+
+/// A workload that is ready to serve, and serves once it is activated.
+pub struct Ready {
+    workload: Workload,
+    generation: u64,
+    http: Option<HttpComponent<Installed>>,
+    messages: messages::Handlers,
+    /// How long each stage took.
+    pub times: Times,
+}
+
+/// How long it took to make a workload ready.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// To machine code, or from the cache.
+    pub compile: Duration,
+    /// Imports, configuration, and one instance of each component.
+    pub link: Duration,
+}
+
+impl Ready {
+    /// Which version of the workload this is.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// What runs.
+    pub fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
+    /// The component that answers HTTP requests, if one does.
+    pub fn http(&self) -> Option<&HttpComponent<Installed>> {
+        self.http.as_ref()
+    }
+}
+
+impl Host {
+    /// A host with these capabilities.
+    pub fn new(engine: Engine, capabilities: Installed, observer: Arc<dyn Observer>) -> Result<Self> {
+        let linker = prepare::linker::<Installed>(&engine)?;
+        Ok(Host {
+            engine,
+            linker,
+            capabilities: ArcSwap::from_pointee(capabilities),
+            observer,
+            compiled: Mutex::default(),
+        })
+    }
+
+    /// The capabilities that workloads get.
+    pub fn capabilities(&self) -> Arc<Installed> {
+        self.capabilities.load_full()
+    }
+
+    /// Gives other capabilities to the workloads that are made ready from now on.
+    pub fn replace_capabilities(&self, capabilities: Installed) {
+        self.capabilities.store(Arc::new(capabilities));
+    }
+
+    /// Compiles, links and configures a workload, and instantiates each of its components once.
+    /// What runs now is not touched.
+    pub async fn make_ready(
+        self: &Arc<Self>,
+        workload: Workload,
+        generation: u64,
+        limits: Limits,
+    ) -> Result<Ready, StartError> {
+        let begun = Instant::now();
+        let mut compiled = Vec::new();
+        for component in &workload.components {
+            compiled.push(self.compile(component).await?);
+        }
+        let compile = begun.elapsed();
+        let capabilities = self.capabilities.load_full();
+        let around = Surroundings {
+            engine: &self.engine,
+            linker: &self.linker,
+            capabilities: &*capabilities,
+            observer: &self.observer,
+            limits,
+        };
+        let mut members = Vec::new();
+        let mut report = LinkReport::default();
+        for (component, compiled) in workload.components.iter().zip(&compiled) {
+            match Prepared::new(&around, &workload, component, compiled) {
+                Ok(prepared) => members.push(Arc::new(prepared)),
+                Err(PrepareError::Configure(error)) => return Err(error.into()),
+                Err(PrepareError::Link(error)) => report.explain(&workload, component, &error),
+            }
+        }
+        if !report.is_empty() {
+            return Err(StartError::Link(report));
+        }
+        for member in &members {
+            try_instance(member).await?;
+        }
+        let http = members
+            .iter()
+            .find(|member| member.exports("wasi:http/incoming-handler@0.2"))
+            .map(|member| HttpComponent::new(member.clone(), generation))
+            .transpose()
+            .map_err(|error| {
+                Error::failed("the component's HTTP handler cannot be called").cause(format!("{error:#}"))
+            })?;
+        let messages = messages::Handlers::of(&workload, &members, capabilities)?;
+        let times = Times { compile, link: begun.elapsed() - compile };
+        Ok(Ready { workload, generation, http, messages, times })
+    }
+
+    async fn compile(self: &Arc<Self>, component: &Component) -> Result<Compiled> {
+        if let Some(compiled) = self.kept(&component.digest) {
+            return Ok(compiled);
+        }
+        let (host, bytes) = (self.clone(), component.bytes.clone());
+        let compiled = tokio::task::spawn_blocking(move || host.engine.compile(&bytes))
+            .await
+            .map_err(|error| Error::bug("compiling ended in a panic").cause(error.to_string()))?
+            .map_err(|error| error.wrap(format!("the component `{}` cannot be used", component.name)))?;
+        let mut kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_front((component.digest.clone(), compiled.clone()));
+        kept.truncate(KEPT);
+        Ok(compiled)
+    }
+
+    fn kept(&self, digest: &str) -> Option<Compiled> {
+        let kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|(known, _)| known == digest).map(|(_, compiled)| compiled.clone())
+    }
+}
+
+/// Instantiates a component once: what fails now would fail at every request.
+async fn try_instance(member: &Arc<Prepared<Installed>>) -> Result<()> {
+    let output = CallOutput::new(member.name.clone(), member.observer().clone());
+    let failed = |error: wasmtime::Error| {
+        let what = format!("starting `{}`", member.name);
+        let fault = crate::runtime::fault::describe(&member.name, what, &error, output.finish());
+        Error::failed(format!("the component `{}` cannot be started", member.name))
+            .details(crate::runtime::fault::render(&fault))
+    };
+    let mut store = member.store(&output).map_err(failed)?;
+    match tokio::time::timeout(START_TIME, member.pre().instantiate_async(&mut store)).await {
+        Ok(started) => started.map(drop).map_err(failed),
+        Err(_) => Err(Error::failed(format!(
+            "the component `{}` was not started after {} seconds",
+            member.name,
+            START_TIME.as_secs()
+        ))),
+    }
+}
+
+/// The place of one workload on a host: what serves now.
+#[derive(Default)]
+pub struct Slot {
+    serving: ArcSwapOption<Ready>,
+}
+
+impl Slot {
+    /// What serves now; whoever holds it finishes on it.
+    pub fn serving(&self) -> Option<Arc<Ready>> {
+        self.serving.load_full()
+    }
+
+    /// Replaces what serves, in one step. Calls that run finish on the version that took them.
+    pub fn activate(&self, ready: Ready) -> Arc<Ready> {
+        let ready = Arc::new(ready);
+        ready.messages.subscribe(&ready.workload.id());
+        self.serving.store(Some(ready.clone()));
+        ready
+    }
+}

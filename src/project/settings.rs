@@ -5,6 +5,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Where `wash dev` listens when nothing else is said.
+pub const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
+/// The longest a component may take to answer a request in `wash dev`, in seconds.
+pub const DEFAULT_REQUEST_TIMEOUT_SECONDS: u64 = 30;
+/// The most memory one instance may use in `wash dev`, in MiB.
+pub const DEFAULT_MEMORY_LIMIT_MB: u64 = 1024;
+/// The folder of a project's WIT files.
+pub const DEFAULT_WIT_DIR: &str = "wit";
+
 /// Settings of a project (`.wash/config.yaml`, `.yml`, `.json` or `.toml`) and of a user
 /// (`config.yaml` in wash's configuration folder).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -13,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// The version of wash that the project was written for, for readers; not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["2.0.1"]))]
     pub version: Option<String>,
     /// How the component is built.
     pub build: Build,
@@ -31,11 +41,14 @@ pub struct Build {
     /// The command that builds the component, run by the shell in the project folder. Without it,
     /// wash recognises the language and calls its toolchain.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["cargo build --target wasm32-wasip2 --release"]))]
     pub command: Option<String>,
     /// Environment variables for the command, beside those wash was started with.
+    #[schemars(extend("examples" = [{"RUSTFLAGS": "-C opt-level=s"}]))]
     pub env: BTreeMap<String, String>,
     /// Where the command leaves the component, relative to the project folder.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["target/wasm32-wasip2/release/hello.wasm"]))]
     pub component_path: Option<String>,
 }
 
@@ -46,6 +59,7 @@ pub struct New {
     /// A command to run in the new project, once, after it was created. It is shown first and run
     /// only with consent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["npm install"]))]
     pub command: Option<String>,
 }
 
@@ -55,17 +69,21 @@ pub struct New {
 pub struct Dev {
     /// The build command of the loop, instead of `build.command`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["cargo build --target wasm32-wasip2"]))]
     pub command: Option<String>,
     /// Where `dev.command` leaves the component, instead of `build.component_path`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["target/wasm32-wasip2/debug/hello.wasm"]))]
     pub component_path: Option<String>,
-    /// Where to listen, as address and port. Default: `127.0.0.1:8000`.
+    /// Where to listen, as IP address (or `localhost`) and port. Port 0 takes a free one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = DEFAULT_ADDRESS))]
     pub address: Option<String>,
     /// Runs the component as a long-running service. Not supported yet.
     pub service: bool,
     /// A service component beside the main one. Not supported yet.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["target/service.wasm"]))]
     pub service_file: Option<String>,
     /// More components of the same workload.
     pub components: Vec<DevComponent>,
@@ -75,58 +93,78 @@ pub struct Dev {
     /// provided in the loop, so that an entry is only needed to configure one.
     pub host_interfaces: Vec<HostInterface>,
     /// Environment variables of the main component.
+    #[schemars(extend("examples" = [{"LOG_LEVEL": "debug"}]))]
     pub environment: BTreeMap<String, String>,
     /// Files of `KEY=value` lines with more environment variables of the main component;
     /// `environment` wins. They are watched.
+    #[schemars(extend("examples" = [[".env"]]))]
     pub env_files: Vec<String>,
     /// What the main component reads through `wasi:config`, beside its environment.
+    #[schemars(extend("examples" = [{"greeting": "hello"}]))]
     pub config: BTreeMap<String, String>,
-    /// Paths, in the form of a `.gitignore` file, that are not watched. A `!` in front watches
-    /// what was ignored otherwise.
+    /// Paths, in the form of a `.gitignore` file, that are not watched, beside those that ignore
+    /// files name.
+    #[schemars(extend("examples" = [["notes/", "*.log"]]))]
     pub ignore: Vec<String>,
-    /// The longest a component may take to answer a request, in seconds. Default: 30.
+    /// The longest a component may take to answer a request, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1), extend("default" = DEFAULT_REQUEST_TIMEOUT_SECONDS))]
     pub request_timeout_seconds: Option<u64>,
-    /// The most memory one instance may use, in MiB. Default: 1024.
+    /// The most memory one instance may use, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1), extend("default" = DEFAULT_MEMORY_LIMIT_MB))]
     pub memory_limit_mb: Option<u64>,
     /// A certificate for HTTPS. Not supported yet.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["certs/cert.pem"]))]
     pub tls_cert_path: Option<String>,
     /// The private key of the certificate. Not supported yet.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["certs/key.pem"]))]
     pub tls_key_path: Option<String>,
     /// The authority whose client certificates are required. Not supported yet.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["certs/ca.pem"]))]
     pub tls_ca_path: Option<String>,
     /// Provides `wasi:webgpu`. Not supported yet.
     pub wasi_webgpu: bool,
     /// A folder that keeps the key-value data of the loop across restarts.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = [".wash/keyvalue"]))]
     pub wasi_keyvalue_path: Option<String>,
     /// A folder that keeps the blobs of the loop across restarts.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = [".wash/blobstore"]))]
     pub wasi_blobstore_path: Option<String>,
 }
 
 /// One more component of the workload: a file, or a project with a build of its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct DevComponent {
     /// What the component is called in messages; unique in the workload.
+    #[schemars(extend("examples" = ["worker"]))]
     pub name: String,
     /// A component file, relative to the project folder. It is watched. One of `file` and
     /// `project` is needed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["../worker/worker.wasm"]))]
     pub file: Option<String>,
     /// A project folder, relative to this one. It is built, watched and rebuilt on its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["../worker"]))]
     pub project: Option<String>,
     /// Environment variables of this component.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{"LOG_LEVEL": "debug"}]))]
     pub environment: BTreeMap<String, String>,
     /// Files of `KEY=value` lines with more environment variables of this component.
+    #[serde(default)]
+    #[schemars(extend("examples" = [[".env"]]))]
     pub env_files: Vec<String>,
     /// What this component reads through `wasi:config`, beside its environment.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{"greeting": "hello"}]))]
     pub config: BTreeMap<String, String>,
 }
 
@@ -135,8 +173,10 @@ pub struct DevComponent {
 #[serde(deny_unknown_fields)]
 pub struct Volume {
     /// The folder on this machine, relative to the project folder.
+    #[schemars(extend("examples" = ["data"]))]
     pub host_path: String,
     /// The folder's path inside the components, absolute.
+    #[schemars(extend("examples" = ["/data"]))]
     pub guest_path: String,
     /// Whether components may only read it.
     #[serde(default)]
@@ -148,21 +188,27 @@ pub struct Volume {
 #[serde(deny_unknown_fields)]
 pub struct HostInterface {
     /// The namespace, e.g. `wasmcloud`.
+    #[schemars(extend("examples" = ["wasmcloud"]))]
     pub namespace: String,
     /// The package, e.g. `messaging`.
+    #[schemars(extend("examples" = ["messaging"]))]
     pub package: String,
     /// The interfaces of the package, e.g. `handler`. Empty: all.
     #[serde(default)]
+    #[schemars(extend("examples" = [["handler"]]))]
     pub interfaces: Vec<String>,
     /// The version of the package, e.g. `0.2.0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["0.2.0"]))]
     pub version: Option<String>,
     /// Settings of the capability, e.g. `subscriptions: "tasks.>"` for messaging.
     #[serde(default)]
+    #[schemars(extend("examples" = [{"subscriptions": "tasks.>"}]))]
     pub config: BTreeMap<String, String>,
     /// The name by which a component selects this entry when there are several of one interface.
     /// Not supported yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["orders"]))]
     pub name: Option<String>,
 }
 
@@ -177,12 +223,13 @@ pub struct Wit {
     /// The folder of the project's WIT files, relative to the project folder.
     pub wit_dir: String,
     /// Where single packages come from, instead of a registry. Not supported yet.
+    #[schemars(extend("examples" = [{"wasi:http": "https://github.com/WebAssembly/wasi-http/archive/refs/tags/v0.2.0.tar.gz"}]))]
     pub sources: BTreeMap<String, String>,
 }
 
 impl Default for Wit {
     fn default() -> Self {
-        Wit { registries: Vec::new(), skip_fetch: false, wit_dir: "wit".into(), sources: BTreeMap::new() }
+        Wit { registries: Vec::new(), skip_fetch: false, wit_dir: DEFAULT_WIT_DIR.into(), sources: BTreeMap::new() }
     }
 }
 
@@ -191,8 +238,10 @@ impl Default for Wit {
 #[serde(deny_unknown_fields)]
 pub struct WitRegistry {
     /// Where the registry answers.
+    #[schemars(extend("examples" = ["https://registry.example.com"]))]
     pub url: String,
     /// What to authenticate with. Write `${NAME}` and keep the secret in the environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["${REGISTRY_TOKEN}"]))]
     pub token: Option<String>,
 }

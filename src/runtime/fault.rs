@@ -8,11 +8,14 @@ use super::observer::{Fault, Frame};
 
 /// Describes the failure of a call of `component` while it did `what`.
 pub fn describe(component: &Arc<str>, what: String, error: &wasmtime::Error, stderr: Vec<String>) -> Arc<Fault> {
-    let reason = match error.downcast_ref::<Trap>() {
+    let mut reason = match error.downcast_ref::<Trap>() {
         Some(trap) => trap_in_words(*trap),
         None => error.root_cause().to_string(),
     };
     let frames = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
+    if let Some(function) = endless_recursion(&frames) {
+        reason = format!("{reason}; `{function}` calls itself again and again");
+    }
     Arc::new(Fault { component: component.clone(), what, reason, frames, stderr })
 }
 
@@ -33,6 +36,17 @@ fn trap_in_words(trap: Trap) -> String {
         _ => return format!("the component trapped: {trap}"),
     };
     words.to_string()
+}
+
+/// The function that fills most of the stack. Languages keep a stack of their own in the guest's
+/// memory, so that its end often shows as another kind of trap.
+fn endless_recursion(frames: &[Frame]) -> Option<&str> {
+    const DEEP: usize = 30;
+    frames
+        .iter()
+        .take(8)
+        .map(|frame| frame.function.as_str())
+        .find(|function| frames.iter().filter(|frame| frame.function == *function).count() >= DEEP)
 }
 
 /// The guest's functions, innermost first, inlined ones included.

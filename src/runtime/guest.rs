@@ -5,6 +5,8 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::http::outgoing::Outgoing;
+
 /// The store's data. Host functions borrow the fields they need.
 pub struct Guest<S> {
     /// Resources that the guest holds handles to.
@@ -13,6 +15,8 @@ pub struct Guest<S> {
     pub wasi: WasiCtx,
     /// `wasi:http`.
     pub http: WasiHttpCtx,
+    /// How requests of the guest are sent.
+    pub outgoing: Outgoing,
     /// What the guest's memory and tables may grow to.
     pub limits: StoreLimits,
     /// What the capabilities keep in this store.
@@ -27,6 +31,6 @@ impl<S: Send> WasiView for Guest<S> {
 
 impl<S: Send> WasiHttpView for Guest<S> {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: Default::default() }
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
     }
 }

@@ -13,6 +13,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use super::capability::{Capabilities, ForComponent, GuestOf};
 use super::engine::Engine;
 use super::guest::Guest;
+use super::http::outgoing::Outgoing;
 use super::limits::Limits;
 use super::observer::Observer;
 use super::stdio::CallOutput;
@@ -90,6 +91,12 @@ impl<C: Capabilities> Prepared<C> {
         &self.pre
     }
 
+    /// Whether the component exports an interface whose full name begins so.
+    pub fn exports(&self, prefix: &str) -> bool {
+        let kind = self.pre.component().component_type();
+        kind.exports(self.engine.wasmtime()).any(|(name, _)| name.starts_with(prefix))
+    }
+
     /// Who sees what the component does.
     pub fn observer(&self) -> &Arc<dyn Observer> {
         &self.observer
@@ -106,6 +113,7 @@ impl<C: Capabilities> Prepared<C> {
             table: ResourceTable::new(),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
+            outgoing: Outgoing,
             limits: StoreLimitsBuilder::new()
                 .memory_size(self.limits.memory_bytes)
                 .table_elements(self.limits.table_elements)

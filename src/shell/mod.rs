@@ -8,11 +8,12 @@ mod busy;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::progress::{Busy, Progress};
 
 /// The version of every JSON document and event that wash prints.
@@ -42,6 +43,8 @@ pub struct Shell {
     turn: Mutex<()>,
     bars: indicatif::MultiProgress,
     stderr_is_terminal: bool,
+    /// Events have been printed: a document would not be one of them.
+    streaming: AtomicBool,
 }
 
 impl Shell {
@@ -52,6 +55,7 @@ impl Shell {
             turn: Mutex::new(()),
             bars: indicatif::MultiProgress::new(),
             stderr_is_terminal: io::stderr().is_terminal(),
+            streaming: AtomicBool::new(false),
         }
     }
 
@@ -77,6 +81,7 @@ impl Shell {
     /// Prints one event of a running command; only in JSON mode.
     pub fn event<T: Serialize>(&self, event: &T) {
         if self.format == Format::Json {
+            self.streaming.store(true, Ordering::Relaxed);
             match serde_json::to_string(&Versioned { schema_version: SCHEMA_VERSION, command: None, body: event }) {
                 Ok(line) => self.stdout(&line),
                 Err(error) => self.warning(&format!("an event could not be written as JSON: {error}")),
@@ -101,8 +106,12 @@ impl Shell {
 
     /// Renders an error once: message, causes, details, hints. In JSON mode the document says it, too.
     pub fn error(&self, command: &str, error: &Error) {
-        self.stderr(&render(error));
-        if self.format == Format::Json {
+        // Who presses ctrl-c knows it; what it left behind is worth telling.
+        let says_more = error.details_text().is_some() || !error.causes().is_empty() || !error.hints().is_empty();
+        if error.kind() != Kind::Interrupted || says_more {
+            self.stderr(&render(error));
+        }
+        if self.format == Format::Json && !self.streaming.load(Ordering::Relaxed) {
             self.document(command, &serde_json::json!({ "error": error_document(error) }));
         }
     }
@@ -159,6 +168,15 @@ impl Progress for Shell {
         self.stderr(&format!("{NOTE}hint:{NOTE:#} {message}"));
     }
 
+    fn confirm(&self, question: &str) -> bool {
+        if !self.stderr_is_terminal || !io::stdin().is_terminal() {
+            return false;
+        }
+        let _turn = self.turn.lock();
+        let asked = self.bars.suspend(|| dialoguer::Confirm::new().with_prompt(question).default(true).interact_opt());
+        matches!(asked, Ok(Some(true)))
+    }
+
     fn busy(&self, message: &str) -> Busy {
         if self.stderr_is_terminal { busy::show_later(&self.bars, message) } else { Busy::hidden() }
     }
@@ -201,4 +219,14 @@ pub fn render(error: &Error) -> String {
         text.push_str(&format!("\n{NOTE}hint:{NOTE:#} {hint}"));
     }
     text
+}
+
+/// A size with a unit, for people: `388 KB`. Units are powers of 1000.
+pub fn human_size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{:.0} KB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
 }

@@ -1,9 +1,29 @@
 //! Building: runs the language's own toolchain and turns its output into a component.
 //!
-//! Refuses to run the component or to watch anything. Start with [`plan`], then [`build`].
+//! Refuses to run the component or to watch anything. Start with [`plan`], then [`build`]: a recipe
+//! is decided (`recipe` and a file for each language), what it needs is checked (`checks`), its
+//! commands run (`process`), and what they made is found (`artifact`) and taken as a component
+//! (`adapt`).
+
+mod recipe;
+
+mod cargo;
+mod custom;
+mod javascript;
+mod make;
+mod python;
+mod tinygo;
+mod wit_world;
+
+mod adapt;
+mod artifact;
+mod checks;
+mod job;
+mod process;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -12,6 +32,7 @@ use crate::component::Description;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::project::Project;
+pub use adapt::componentize;
 
 /// What was decided about a build, before it runs.
 #[derive(Clone, Debug)]
@@ -60,7 +81,8 @@ pub struct BuildReport {
     pub description: Description,
     /// Whether a core module was wrapped with the preview1 adapter.
     pub adapted: bool,
-    /// The command that was run.
+    /// The command that was run. In JSON `command` is the one of wash.
+    #[serde(rename = "build_command")]
     pub command: String,
     /// How long each stage took.
     pub stages: Vec<Stage>,
@@ -102,20 +124,47 @@ pub struct Plan {
 }
 
 /// Decides how to build the project.
+///
+/// Errors: nothing in the project says how. Whatever else is wrong is told by [`build`], so that a
+/// plan is there for a project that cannot be built just now.
 pub fn plan(project: &Project, opts: &BuildOptions) -> Result<Plan> {
-    let _ = (project, opts);
-    Err(Error::bug("not written"))
+    let recipe = recipe::decide(project, opts)?;
+    let mut outputs = recipe.outputs.clone();
+    outputs
+        .extend(recipe.outputs.iter().filter(|path| path.extension().is_some()).map(|path| adapt::wrapped_path(path)));
+    outputs.sort();
+    outputs.dedup();
+    Ok(Plan { command: recipe.command(), because: recipe.because, footprint: Footprint { outputs } })
 }
 
 /// Builds the project. Dropping the future ends the toolchain and all its children.
+///
+/// Errors: something is missing (named with what brings it), a command failed (which has explained
+/// itself on the terminal), or what it made is not there, not new or not a component.
 pub async fn build(project: &Project, opts: &BuildOptions, progress: &dyn Progress) -> Result<BuildReport> {
-    let _ = (project, opts, progress);
-    Err(Error::bug("not written"))
+    build_until(project, opts, progress, std::future::pending()).await
 }
 
-/// Takes bytes as a component: a core module is wrapped with the preview1 adapter; anything else
-/// is an error that says what was found in `path`.
-pub fn componentize(path: &Path, bytes: Vec<u8>) -> Result<(Artifact, bool)> {
-    let _ = (path, bytes);
-    Err(Error::bug("not written"))
+/// Builds the project until `stop` is there: then the toolchain is asked to end and gets a moment to
+/// clean up, before it is killed with all its children. The error says that it was interrupted.
+pub async fn build_until(
+    project: &Project,
+    opts: &BuildOptions,
+    progress: &dyn Progress,
+    stop: impl Future<Output = ()>,
+) -> Result<BuildReport> {
+    let (sender, receiver) = process::Stop::new();
+    let work = job::run(project, opts, progress, receiver);
+    tokio::pin!(work);
+    tokio::select! {
+        report = &mut work => report,
+        () = stop => {
+            let _ = sender.send(true);
+            let _ = work.await;
+            Err(Error::interrupted())
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,21 +160,30 @@ impl<C: Capabilities> HttpComponent<C> {
         let mut ongoing = ongoing;
         let (head, body) = response.into_parts();
         ongoing.account.status = head.status.as_u16();
+        let mut failed = false;
         let work = match rest {
             Rest::Ended(Ok(())) => None,
             Rest::Ended(Err(error)) => {
                 // The head is right and the body may be, too; what follows it failed.
                 self.report(&mut ongoing.account, &error, &ongoing.output);
+                failed = true;
                 None
             }
             Rest::Working(work) => Some(work),
         };
         let component = self.component.clone();
         let length = body_length(&ongoing.account.method, &head);
-        let body =
-            Streaming::new(body, work, length, self.component.limits.request_time, ongoing, move |ongoing, error| {
+        let body = Streaming::new(
+            body,
+            work,
+            length,
+            self.component.limits.request_time,
+            ongoing,
+            failed,
+            move |ongoing, error| {
                 report(&component, &mut ongoing.account, error, &ongoing.output);
-            });
+            },
+        );
         Response::from_parts(head, body.boxed_unsync())
     }
 

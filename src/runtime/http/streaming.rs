@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::Future;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use tokio::time::Sleep;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
@@ -31,6 +32,8 @@ pub(super) struct Streaming {
     /// What is still to come, where the head says how much. The server stops asking then.
     remaining: Option<u64>,
     ended: bool,
+    /// The guest failed before its body was complete; the client must not take it for complete.
+    failed: bool,
 }
 
 impl Streaming {
@@ -40,6 +43,7 @@ impl Streaming {
         remaining: Option<u64>,
         pause: Duration,
         ongoing: Ongoing,
+        failed: bool,
         report: impl FnMut(&mut Ongoing, &wasmtime::Error) + Send + 'static,
     ) -> Self {
         let mut streaming = Streaming {
@@ -51,8 +55,9 @@ impl Streaming {
             report: Box::new(report),
             remaining,
             ended: false,
+            failed,
         };
-        if streaming.remaining == Some(0) || streaming.body.is_end_stream() {
+        if streaming.remaining == Some(0) || streaming.is_end_stream() {
             streaming.end();
         }
         streaming
@@ -70,6 +75,7 @@ impl Streaming {
         if let Poll::Ready(result) = work.as_mut().poll(cx) {
             self.work = None;
             if let (Err(error), Some(ongoing)) = (result, &mut self.ongoing) {
+                self.failed = true;
                 (self.report)(ongoing, &error);
             }
         }
@@ -96,6 +102,10 @@ impl Body for Streaming {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(code))) => Poll::Ready(Some(Err(format!("the component failed: {code:?}").into()))),
+            // What was not finished by the guest ends here, too; only the connection can say so.
+            Poll::Ready(None) if this.failed && !this.ended => {
+                Poll::Ready(Some(Err("the component failed in the middle of its response".into())))
+            }
             Poll::Ready(None) => {
                 this.end();
                 Poll::Ready(None)
@@ -117,12 +127,21 @@ impl Body for Streaming {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        !self.failed && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+fn empty() -> HyperOutgoingBody {
+    http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Takes everything that a body gives, and forgets it.
+pub(super) async fn drain<B: Body + Unpin>(mut body: B) {
+    while let Some(Ok(_)) = body.frame().await {}
 }
 
 impl Drop for Streaming {
@@ -135,8 +154,12 @@ impl Drop for Streaming {
         }
         let mut report = std::mem::replace(&mut self.report, Box::new(|_, _| ()));
         let pause = self.pause;
+        // The server drops the body of a HEAD or 204 response unread, while the guest may be about
+        // to write to it: what it writes is taken and thrown away, so that it does not fail.
+        let body = std::mem::replace(&mut self.body, empty());
         let rest = async move {
-            if let Ok(Err(error)) = tokio::time::timeout(pause, work).await {
+            let both = async move { futures::join!(work, drain(body)).0 };
+            if let Ok(Err(error)) = tokio::time::timeout(pause, both).await {
                 report(&mut ongoing, &error);
             }
         };

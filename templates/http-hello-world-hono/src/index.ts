@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
-import { fire } from '@bytecodealliance/jco-std/wasi/0.2.x/http/adapters/hono/server';
+
+declare const self: ServiceWorkerGlobalScope;
 
 const app = new Hono();
 
@@ -7,7 +8,7 @@ app.get('/', (c) => c.text('Hello from wash!\n'));
 
 app.notFound((c) => c.text('Not found\n', 404));
 
-fire(app);
+// The first request of all is answered during the build: what Hono gets ready for it is then part of the component.
+await app.request('/');
 
-// The export of the component: it hands each request to the app given to `fire`.
-export { incomingHandler } from '@bytecodealliance/jco-std/wasi/0.2.x/http/adapters/hono/server';
+self.addEventListener('fetch', (event) => event.respondWith(app.fetch(event.request)));

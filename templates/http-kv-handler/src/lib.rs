@@ -8,6 +8,7 @@ mod bindings {
 
 use bindings::wasi::keyvalue::{atomics, store};
 use percent_encoding::percent_decode_str;
+use wstd::http::body::{Bytes, util::Empty};
 use wstd::http::{Body, Error, Method, Request, Response, StatusCode};
 
 /// The bucket that everything is kept in. The empty name stands for the host's default bucket,
@@ -121,8 +122,10 @@ fn text(status: StatusCode, body: &str) -> Result<Response<Body>, Error> {
         .body(body.into())?)
 }
 
+/// A response without a body, not even one empty chunk: the host may have closed the stream before
+/// that could be written.
 fn no_content() -> Result<Response<Body>, Error> {
     Ok(Response::builder()
         .status(StatusCode::NO_CONTENT)
-        .body(Body::empty())?)
+        .body(Body::from_http_body(Empty::<Bytes>::new()))?)
 }

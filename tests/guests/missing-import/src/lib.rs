@@ -2,7 +2,7 @@
 
 mod bindings {
     wit_bindgen::generate!({
-        path: "../wit",
+        path: "wit",
         world: "missing-import",
         generate_all,
     });

@@ -87,7 +87,9 @@ async fn route(call: &Call, mut body: Body) -> Reply {
         ("bytes", None) if get => web::bytes(call.number("n", 1024)?),
         ("drip", None) if get => web::drip(call.number("n", 10)?, call.number("ms", 100)?),
         ("headers", None) => web::headers(call),
+        ("html", None) if get => answer::html("<!doctype html><title>probe</title><p>a page"),
         ("status", None) => web::status(call.number("code", 200)?),
+        ("nocontent", None) => web::no_content(call.number("ms", 0)?),
         ("fetch", None) => web::fetch(call, body).await,
 
         ("env", None) if get => system::environment(),

@@ -1,6 +1,6 @@
 //! HTTP in and out: bodies that stream, heads that are shown, requests that are sent on.
 
-use crate::answer::{Refusal, Reply, bytes as bytes_reply, lines, refuse, text};
+use crate::answer::{Reply, bytes as bytes_reply, late_empty_chunk, lines, no_body, refuse, text};
 use crate::call::Call;
 use futures_lite::stream;
 use wstd::http::body::Bytes;
@@ -58,21 +58,29 @@ pub fn status(code: u16) -> Reply {
     Ok(reply)
 }
 
+/// A 204 whose empty body comes late. What the host thinks of it goes to stderr.
+pub fn no_content(ms: u64) -> Reply {
+    Ok(Response::builder().status(StatusCode::NO_CONTENT).body(late_empty_chunk(ms))?)
+}
+
 /// Sends the request on, with its method and body, and answers with status and body of what comes back.
 pub async fn fetch(call: &Call, body: Body) -> Reply {
     let url = call.need("url")?;
     let uri: Uri = match url.parse() {
         Ok(uri) => uri,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, format!("{url}: {error}")),
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, format!("`{url}`: {error}")),
     };
+    if uri.scheme().is_none() {
+        return refuse(StatusCode::BAD_REQUEST, format!("`{url}` has no scheme"));
+    }
     let body = match call.method {
-        Method::GET | Method::HEAD => Body::empty(),
+        Method::GET | Method::HEAD if call.get("late").is_some() => late_empty_chunk(call.number("late", 0)?),
+        Method::GET | Method::HEAD => no_body(),
         _ => body,
     };
     let request = Request::builder().method(call.method.clone()).uri(uri).body(body)?;
     match exchange(request).await {
         Ok(answer) => bytes_reply(answer),
-        Err(error) if error.is::<Refusal>() => Err(error),
         Err(error) => refuse(StatusCode::BAD_GATEWAY, format!("{error:#}")),
     }
 }

@@ -1,0 +1,236 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_wash_global_optspecs
+    string join \n C= o/output= l/log-level= verbose non-interactive offline user-config= h/help V/version
+end
+
+function __fish_wash_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_wash_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_wash_using_subcommand
+    set -l cmd (__fish_wash_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c wash -n "__fish_wash_needs_command" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_needs_command" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_needs_command" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_needs_command" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_needs_command" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_needs_command" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_needs_command" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_needs_command" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_needs_command" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_needs_command" -f -a "new" -d 'Create a project from a template, a Git repository or a folder'
+complete -c wash -n "__fish_wash_needs_command" -f -a "build" -d 'Build the project into a component'
+complete -c wash -n "__fish_wash_needs_command" -f -a "dev" -d 'Build, serve and rebuild on every change'
+complete -c wash -n "__fish_wash_needs_command" -f -a "config" -d 'Make, show and check settings'
+complete -c wash -n "__fish_wash_needs_command" -f -a "completion" -d 'Print a completion script for a shell'
+complete -c wash -n "__fish_wash_using_subcommand new" -l name -d 'The project\'s name and folder [default: that of the template, subfolder or repository]' -r
+complete -c wash -n "__fish_wash_using_subcommand new" -l git-ref -d 'The branch, tag or commit of the Git repository to take' -r
+complete -c wash -n "__fish_wash_using_subcommand new" -l subfolder -d 'The folder within the repository or folder to take' -r
+complete -c wash -n "__fish_wash_using_subcommand new" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand new" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand new" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand new" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand new" -s y -l yes -d 'Run the template\'s set-up command (`new.command` of its settings) without asking'
+complete -c wash -n "__fish_wash_using_subcommand new" -l list -d 'Print the templates and make nothing'
+complete -c wash -n "__fish_wash_using_subcommand new" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand new" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand new" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand new" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand new" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand build" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand build" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand build" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand build" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand build" -l skip-fetch -d 'Do not fetch WIT dependencies first (wash fetches none yet)'
+complete -c wash -n "__fish_wash_using_subcommand build" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand build" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand build" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand build" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand build" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand dev" -l address -d 'Where to listen, e.g. 127.0.0.1:8000 or 0.0.0.0:8000 for every network' -r
+complete -c wash -n "__fish_wash_using_subcommand dev" -l port -d 'The port to listen on; 0 takes a free one' -r
+complete -c wash -n "__fish_wash_using_subcommand dev" -l poll -d 'Look for changes at intervals, in milliseconds, instead of waiting for the system to report them' -r
+complete -c wash -n "__fish_wash_using_subcommand dev" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand dev" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand dev" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand dev" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand dev" -l fresh -d 'Begin with empty key-value stores and blob containers, also those kept in folders'
+complete -c wash -n "__fish_wash_using_subcommand dev" -l open -d 'Open the browser when the first version serves'
+complete -c wash -n "__fish_wash_using_subcommand dev" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand dev" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand dev" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand dev" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand dev" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "init" -d 'Write a settings file to start from'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "info" -d 'Print the version, the folders and the files that wash uses'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "show" -d 'Print the settings in force, merged from all files and variables'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "validate" -d 'Check the settings and print everything that is wrong'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "schema" -d 'Print the JSON Schema of settings files'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "reference" -d 'Print the reference page of the settings as Markdown'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -l format -d 'The format of the file [default: yaml, or what the name given with --user-config says]' -r -f -a "yaml\t''
+json\t''
+toml\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -l force -d 'Overwrite an existing file'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -l global -d 'Write the user settings instead of a project\'s'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -l example -d 'Write every key, in comments'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from info" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from info" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from info" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from info" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from info" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from info" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from info" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from info" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from info" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from show" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from show" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from show" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from show" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from show" -l origin -d 'Print each value with the file, variable or default it comes from'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from show" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from show" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from show" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -l file -d 'Check this file only' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from schema" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from schema" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from schema" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from schema" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from schema" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from schema" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from schema" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from schema" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from reference" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from reference" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from reference" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from reference" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from reference" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from reference" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from reference" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from reference" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from reference" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand completion" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand completion" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand completion" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand completion" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand completion" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand completion" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand completion" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand completion" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand completion" -s V -l version -d 'Print version'

@@ -1,0 +1,123 @@
+//! `wash dev`: build, serve and rebuild on every change.
+
+mod keys;
+mod show;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::context::Context;
+use crate::dev::report::Feed;
+use crate::dev::{self, Command, Options};
+use crate::error::{Error, Result};
+use crate::project;
+use crate::shell::Format;
+use crate::toolchain::ToolOutput;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to listen, e.g. 127.0.0.1:8000 or 0.0.0.0:8000 for every network
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<String>,
+
+    /// The port to listen on; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+
+    /// Look for changes at intervals, in milliseconds, instead of waiting for the system to report them
+    #[arg(long, value_name = "MS", num_args = 0..=1, require_equals = true, default_missing_value = "500",
+          value_parser = clap::value_parser!(u64).range(50..=60_000))]
+    poll: Option<u64>,
+
+    /// Begin with empty key-value stores and blob containers, also those kept in folders
+    #[arg(long)]
+    fresh: bool,
+
+    /// Open the browser when the first version serves
+    #[arg(long)]
+    open: bool,
+}
+
+pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
+    let flags: Arc<[project::Flag]> = args
+        .address
+        .map(|address| project::Flag { key: "dev.address", value: address.into(), flag: "--address" })
+        .into_iter()
+        .collect();
+    let loader = {
+        let ctx = ctx.clone();
+        Arc::new(move |folder: &Path| super::load_project(&ctx, folder, &flags))
+    };
+    let opts = Options {
+        start: start.to_path_buf(),
+        load: loader,
+        port: args.port,
+        poll: args.poll.map(Duration::from_millis),
+        fresh: args.fresh,
+        env: ctx.env.as_ref().clone(),
+        tool_output: if ctx.shell.format() == Format::Json { ToolOutput::Stderr } else { ToolOutput::Inherit },
+        offline: ctx.offline,
+        cache: ctx.dirs.cache.clone(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::caused_by("cannot start the asynchronous runtime", &error))?;
+    let result = runtime.block_on(async {
+        let (commands, wishes) = mpsc::channel(8);
+        let stop = Arc::new(StopReason::default());
+        tokio::spawn(stop_at_signals(commands.clone(), stop.clone()));
+        let show = show::Show::new(ctx.shell.clone(), args.open);
+        let url = show.url();
+        let keys = (ctx.interactive && ctx.shell.format() == Format::Text)
+            .then(|| keys::listen(commands, ctx.shell.clone(), url))
+            .flatten();
+        let (feed, showing) = Feed::start(Box::new(show))?;
+        let ended = dev::run(opts, feed, wishes).await;
+        drop(keys);
+        showing.finish();
+        // A quiet end by a signal is an interruption all the same, and its exit code says so.
+        ended.and_then(|()| if stop.by_signal() { Err(Error::interrupted()) } else { Ok(()) })
+    });
+    // A compilation that still runs is of no use to anybody any more.
+    runtime.shutdown_background();
+    result
+}
+
+#[derive(Default)]
+struct StopReason(std::sync::atomic::AtomicBool);
+
+impl StopReason {
+    fn by_signal(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+/// Turns SIGINT and SIGTERM into the wish to stop; each time, so that the second one is heard, too.
+async fn stop_at_signals(commands: mpsc::Sender<Command>, reason: Arc<StopReason>) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            reason.0.store(true, std::sync::atomic::Ordering::SeqCst);
+            let _ = commands.send(Command::Stop).await;
+        }
+    }
+    #[cfg(not(unix))]
+    while tokio::signal::ctrl_c().await.is_ok() {
+        reason.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        let _ = commands.send(Command::Stop).await;
+    }
+}

@@ -1,0 +1,291 @@
+//! Shows what happens in the loop: as lines for people, as one JSON event a line for programs.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use serde_json::{Value, json};
+
+use super::keys;
+use crate::component::Description;
+use crate::dev::report::{Report, Reporter, Swap};
+use crate::progress::Progress;
+use crate::runtime::fault;
+use crate::runtime::observer::{Level, Output, RequestRecord, Stream};
+use crate::shell::{DIM, Format, Shell, error_document, human_size};
+
+/// Shows reports.
+pub struct Show {
+    shell: Arc<Shell>,
+    url: keys::Url,
+    /// Open the browser at the first version that serves.
+    open: bool,
+}
+
+impl Show {
+    pub fn new(shell: Arc<Shell>, open: bool) -> Self {
+        Show { shell, url: keys::Url::default(), open }
+    }
+
+    /// Where the loop listens, once it does.
+    pub fn url(&self) -> keys::Url {
+        self.url.clone()
+    }
+
+    fn current_url(&self) -> Option<String> {
+        self.url.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Reporter for Show {
+    fn report(&mut self, report: Report) {
+        if let Report::Listening { url, .. } = &report {
+            *self.url.lock().unwrap_or_else(PoisonError::into_inner) = Some(url.clone());
+        }
+        let ready = matches!(report, Report::Ready(_));
+        match self.shell.format() {
+            Format::Json => self.shell.event(&event(&report)),
+            Format::Text => self.text(&report),
+        }
+        if ready
+            && std::mem::take(&mut self.open)
+            && let Some(url) = self.current_url()
+        {
+            keys::open_browser(&self.shell, &url);
+        }
+    }
+}
+
+impl Show {
+    fn text(&self, report: &Report) {
+        let shell = &*self.shell;
+        match report {
+            Report::Listening { url, address } => {
+                shell.status("Listening", url);
+                if !address.ip().is_loopback() {
+                    shell.warning(&format!("{address} can be reached from other machines"));
+                }
+            }
+            Report::Recognised { because, command, .. } => {
+                shell.line(&format!("{DIM}           {because}; builds with `{command}`{DIM:#}"));
+            }
+            Report::Building { name } => shell.status("Building", name),
+            Report::Waiting { name, files } => {
+                let files =
+                    if *files == 1 { "1 newer change waits".into() } else { format!("{files} newer changes wait") };
+                shell.status("Waiting", &format!("{name}: {files} for the running build"));
+            }
+            Report::Built { name, changed, time, description, .. } => {
+                let what = if *changed { sizes(description) } else { "the same component as before".into() };
+                shell.status("Built", &format!("{name} in {}: {what}", human_time(*time)));
+            }
+            Report::BuildFailed { error, .. } => shell.problem(error),
+            Report::BuildCancelled { name } => shell.status("Cancelled", &format!("{name}: a newer edit is there")),
+            Report::Ready(swap) => self.ready(swap),
+            Report::NotReady { error, still_serving } => {
+                shell.problem(error);
+                if *still_serving {
+                    shell.hint("the version before goes on serving; fix the error and save");
+                }
+            }
+            Report::SettingsChanged { keys } => shell.status("Settings", &format!("changed: {}", keys.join(", "))),
+            Report::SettingsInvalid { error } => {
+                shell.problem(error);
+                shell.hint("the settings before stay in force; fix the error and save");
+            }
+            Report::Request(request) => shell.line(&request_line(request)),
+            Report::Output(output) => shell.line(&output_line(output)),
+            Report::Fault(fault) => {
+                let style = AnsiColor::Red.on_default();
+                shell.line(&format!("{style}{}{style:#}", fault::render(fault)));
+            }
+            Report::NotShown { lines } => {
+                shell.line(&format!("{DIM}           … {lines} more lines came too fast to be shown{DIM:#}"));
+            }
+            Report::Warning { message, hint } => {
+                shell.warning(message);
+                if let Some(hint) = hint {
+                    shell.hint(hint);
+                }
+            }
+            Report::Stopping { connections: 0 } => shell.status("Stopping", ""),
+            Report::Stopping { connections } => {
+                shell.status(
+                    "Stopping",
+                    &format!("{connections} open connections may finish; once more to leave at once"),
+                );
+            }
+            Report::Stopped { cut: 0 } => {}
+            Report::Stopped { cut } => {
+                shell.warning(&format!("{cut} connections were cut: they did not finish in time"))
+            }
+        }
+    }
+
+    fn ready(&self, swap: &Swap) {
+        let url = self.current_url().unwrap_or_default();
+        let times = format!(
+            "{} after the edit; compile {}, link {}",
+            human_time(swap.since_edit),
+            human_time(swap.compile),
+            human_time(swap.link)
+        );
+        let what = if swap.http { url } else { format!("{} (no HTTP handler)", swap.components.join(", ")) };
+        if swap.generation == 1 {
+            self.shell.status(
+                "Serving",
+                &format!(
+                    "{what} {DIM}#1 (compile {}, link {}){DIM:#}",
+                    human_time(swap.compile),
+                    human_time(swap.link)
+                ),
+            );
+            self.shell.line(&format!("{DIM}           edit and save to see it live · {}{DIM:#}", keys::HELP));
+        } else {
+            self.shell.status("Serving", &format!("{what} {DIM}#{} ({times}){DIM:#}", swap.generation));
+        }
+    }
+}
+
+fn sizes(description: &Description) -> String {
+    let digest = description.digest.get(..19).unwrap_or(&description.digest);
+    format!("{}, {digest}", human_size(description.size))
+}
+
+fn request_line(request: &RequestRecord) -> String {
+    let status = if request.client_left { "left".to_string() } else { request.status.to_string() };
+    let colour = match request.status {
+        _ if request.client_left => AnsiColor::Yellow,
+        200..=399 => AnsiColor::Green,
+        400..=499 => AnsiColor::Yellow,
+        _ => AnsiColor::Red,
+    };
+    let style = Style::new().fg_color(Some(colour.into()));
+    format!(
+        "{:>10} {} {style}{status}{style:#} {DIM}{} #{}{DIM:#}",
+        request.method.as_str(),
+        printable(&request.path),
+        human_time(request.time),
+        request.generation
+    )
+}
+
+fn output_line(output: &Output) -> String {
+    let context = if output.context.is_empty() { String::new() } else { format!(" {}:", printable(&output.context)) };
+    let tag = match output.stream {
+        Stream::Stdout => String::new(),
+        Stream::Stderr => " stderr".into(),
+        Stream::Log(level) => format!(" {}", level_name(level)),
+    };
+    format!("{DIM}{:>10}{tag} |{DIM:#}{context} {}", output.component, printable(&output.line))
+}
+
+/// What guests and clients write must not steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() && letter != '\t' { '\u{fffd}' } else { letter }).collect()
+}
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Trace => "trace",
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
+        Level::Critical => "critical",
+    }
+}
+
+/// Three digits and a unit.
+pub fn human_time(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match seconds {
+        ..0.001 => format!("{:.0} µs", seconds * 1e6),
+        ..0.01 => format!("{:.1} ms", seconds * 1e3),
+        ..1.0 => format!("{:.0} ms", seconds * 1e3),
+        ..60.0 => format!("{seconds:.1} s"),
+        _ => format!("{:.0} min {:.0} s", (seconds / 60.0).floor(), seconds % 60.0),
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// A report as an event. The names are part of what programs rely on: `docs/dev-loop.md` lists them.
+fn event(report: &Report) -> Value {
+    match report {
+        Report::Listening { url, address } => json!({"event": "listening", "url": url, "address": address}),
+        Report::Recognised { name, because, command } => {
+            json!({"event": "recognised", "project": name, "because": because, "command": command})
+        }
+        Report::Building { name } => json!({"event": "building", "project": name}),
+        Report::Waiting { name, files } => json!({"event": "waiting", "project": name, "files": files}),
+        Report::Built { name, path, description, changed, time } => json!({
+            "event": "built", "project": name, "path": path, "changed": changed,
+            "size": description.size, "digest": description.digest, "milliseconds": milliseconds(*time),
+        }),
+        Report::BuildFailed { name, error, time } => json!({
+            "event": "build-failed", "project": name, "error": error_document(error),
+            "milliseconds": milliseconds(*time),
+        }),
+        Report::BuildCancelled { name } => json!({"event": "build-cancelled", "project": name}),
+        Report::Ready(swap) => json!({
+            "event": "ready", "generation": swap.generation, "components": swap.components, "http": swap.http,
+            "compile_milliseconds": milliseconds(swap.compile), "link_milliseconds": milliseconds(swap.link),
+            "since_edit_milliseconds": milliseconds(swap.since_edit),
+        }),
+        Report::NotReady { error, still_serving } => {
+            json!({"event": "not-ready", "error": error_document(error), "still_serving": still_serving})
+        }
+        Report::SettingsChanged { keys } => json!({"event": "settings-changed", "keys": keys}),
+        Report::SettingsInvalid { error } => json!({"event": "settings-invalid", "error": error_document(error)}),
+        Report::Request(request) => json!({
+            "event": "request", "method": request.method.as_str(), "path": request.path, "status": request.status,
+            "milliseconds": milliseconds(request.time), "generation": request.generation,
+            "client_left": request.client_left,
+        }),
+        Report::Output(output) => json!({
+            "event": "output", "component": &*output.component, "line": output.line, "context": output.context,
+            "stream": match output.stream {
+                Stream::Stdout => "stdout",
+                Stream::Stderr => "stderr",
+                Stream::Log(_) => "log",
+            },
+            "level": match output.stream {
+                Stream::Log(level) => Some(level_name(level)),
+                _ => None,
+            },
+        }),
+        Report::Fault(fault) => json!({
+            "event": "fault", "component": &*fault.component, "what": fault.what, "reason": fault.reason,
+            "frames": fault.frames.iter()
+                .map(|frame| json!({"function": frame.function, "location": frame.location}))
+                .collect::<Vec<_>>(),
+            "stderr": fault.stderr,
+        }),
+        Report::NotShown { lines } => json!({"event": "not-shown", "lines": lines}),
+        Report::Warning { message, hint } => json!({"event": "warning", "message": message, "hint": hint}),
+        Report::Stopping { connections } => json!({"event": "stopping", "connections": connections}),
+        Report::Stopped { cut } => json!({"event": "stopped", "connections_cut": cut}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_short() {
+        let cases =
+            [(250, "250 µs"), (1_500, "1.5 ms"), (42_000, "42 ms"), (1_250_000, "1.2 s"), (75_000_000, "1 min 15 s")];
+        for (micros, text) in cases {
+            assert_eq!(human_time(Duration::from_micros(micros)), text);
+        }
+    }
+
+    #[test]
+    fn a_guest_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\x1b[2Jb"), "a\u{fffd}[2Jb");
+    }
+}

@@ -1,0 +1,298 @@
+//! Notices changes. Events only say when to look; what changed is found by looking.
+//!
+//! A thread of its own listens to the folders that hold watched files. After an event it waits for
+//! a moment of quiet, looks at everything ([`Scope::look`]) and reports what is another than at the
+//! last look. An overflow of the system's queue, a lost event, an editor's way of saving are all
+//! the same: a reason to look.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::oneshot;
+
+use super::snapshot::{Scope, Snapshot};
+use crate::error::{Error, Result};
+
+/// An editor's save is several events (write, rename, permissions); it is over after this much
+/// quiet. Short, because it is part of every edit's way to the browser.
+const QUIET: Duration = Duration::from_millis(15);
+/// A burst (a branch switch) is not waited for longer than this before the first look.
+const BURST: Duration = Duration::from_millis(200);
+/// How long an event of the start-up probe may take before events count as missing.
+const PROBE: Duration = Duration::from_millis(1500);
+/// How often to look where events do not come.
+pub const POLL: Duration = Duration::from_millis(500);
+
+/// What the watcher tells.
+pub enum Notice {
+    /// These files are other than they were.
+    Changed(BTreeSet<PathBuf>),
+    /// Events do not come, or not all: from now on it looks at intervals. The reason is for people.
+    Polling { reason: String, hint: Option<String> },
+}
+
+/// Something that takes notices; called on the watcher's thread.
+pub type Listener = Box<dyn Fn(Notice) + Send>;
+
+enum Message {
+    Touched(Vec<PathBuf>),
+    /// The system lost events.
+    Overflow,
+    Failed(notify::Error),
+    Scope(Scope),
+    LookNow(oneshot::Sender<()>),
+    Fingerprint(PathBuf, oneshot::Sender<u64>),
+    ProbeOver,
+    Stop,
+}
+
+/// The handle to the watching thread, which ends with it.
+pub struct Watcher {
+    messages: mpsc::Sender<Message>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Watcher {
+    /// Looks once and begins to watch. `poll` asks for looking at intervals instead of events.
+    pub fn start(scope: Scope, poll: Option<Duration>, listener: Listener) -> Result<Self> {
+        let (messages, inbox) = mpsc::channel();
+        let sender = messages.clone();
+        let thread = thread::Builder::new()
+            .name("wash-watch".into())
+            .spawn(move || Thread::new(scope, poll, listener, sender).run(&inbox))
+            .map_err(|error| Error::caused_by("cannot start the watching thread", &error))?;
+        Ok(Watcher { messages, thread: Some(thread) })
+    }
+
+    /// Watches something else from now on. What the old and the new scope share is not reported.
+    pub fn set_scope(&self, scope: Scope) {
+        let _ = self.messages.send(Message::Scope(scope));
+    }
+
+    /// Looks now; returns when everything that changed before the call has been reported.
+    pub async fn look_now(&self) {
+        let (done, over) = oneshot::channel();
+        let _ = self.messages.send(Message::LookNow(done));
+        let _ = over.await;
+    }
+
+    /// A hash of names and contents of what is watched below `root`, as of the last look.
+    pub async fn fingerprint(&self, root: &Path) -> Option<u64> {
+        let (send, receive) = oneshot::channel();
+        let _ = self.messages.send(Message::Fingerprint(root.to_path_buf(), send));
+        receive.await.ok()
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let _ = self.messages.send(Message::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Thread {
+    scope: Scope,
+    snapshot: Snapshot,
+    listener: Listener,
+    events: Option<RecommendedWatcher>,
+    listening_to: HashSet<PathBuf>,
+    poll: Option<Duration>,
+    probe: Option<PathBuf>,
+    messages: mpsc::Sender<Message>,
+}
+
+impl Thread {
+    fn new(scope: Scope, poll: Option<Duration>, listener: Listener, messages: mpsc::Sender<Message>) -> Self {
+        let mut thread = Thread {
+            scope,
+            snapshot: Snapshot::default(),
+            listener,
+            events: None,
+            listening_to: HashSet::new(),
+            poll,
+            probe: None,
+            messages,
+        };
+        if poll.is_none() {
+            thread.listen();
+        }
+        thread
+    }
+
+    fn run(mut self, inbox: &mpsc::Receiver<Message>) {
+        self.look(&HashSet::new(), false);
+        self.start_probe();
+        loop {
+            let first = match self.poll {
+                Some(interval) => match inbox.recv_timeout(interval) {
+                    Ok(message) => Some(message),
+                    Err(mpsc::RecvTimeoutError::Timeout) => None,
+                    Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                },
+                None => match inbox.recv() {
+                    Ok(message) => Some(message),
+                    Err(_) => return,
+                },
+            };
+            let mut touched = HashSet::new();
+            let mut look = first.is_none();
+            let mut waiting = Vec::new();
+            let begun = Instant::now();
+            let mut next = first;
+            while let Some(message) = next {
+                match message {
+                    Message::Stop => return,
+                    Message::Touched(paths) => {
+                        let probe = self.probe.take_if(|probe| paths.contains(probe));
+                        look |= probe.is_none() || paths.len() > 1;
+                        // A folder that is itself named was made, moved or removed: the one of that
+                        // name may be another now, and must be listened to again.
+                        for path in &paths {
+                            self.listening_to.remove(path);
+                        }
+                        touched.extend(paths);
+                    }
+                    Message::Overflow => look = true,
+                    Message::Failed(error) => {
+                        self.give_up_events(&error);
+                        look = true;
+                    }
+                    Message::Scope(scope) => {
+                        self.scope = scope;
+                        self.look(&HashSet::new(), false);
+                    }
+                    Message::LookNow(done) => {
+                        look = true;
+                        waiting.push(done);
+                        break;
+                    }
+                    Message::Fingerprint(root, answer) => {
+                        let _ = answer.send(self.snapshot.fingerprint(&root));
+                    }
+                    Message::ProbeOver => self.end_probe(),
+                }
+                next = if look && begun.elapsed() < BURST { inbox.recv_timeout(QUIET).ok() } else { None };
+            }
+            if look {
+                self.look(&touched, true);
+            }
+            for done in waiting {
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Looks at everything, listens to new folders, and reports the changes if `report`. A change
+    /// of the scope itself is not an edit.
+    fn look(&mut self, touched: &HashSet<PathBuf>, report: bool) {
+        let mut failure = None;
+        let Thread { scope, snapshot, events, listening_to, .. } = self;
+        let now = scope.look(snapshot, touched, |folder| {
+            if let Some(events) = events
+                && failure.is_none()
+                && !listening_to.contains(folder)
+            {
+                match events.watch(folder, RecursiveMode::NonRecursive) {
+                    Ok(()) => {
+                        listening_to.insert(folder.to_path_buf());
+                    }
+                    // A folder that vanished meanwhile is noticed by the one above it.
+                    Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) => {}
+                    Err(error) => failure = Some(error),
+                }
+            }
+        });
+        self.forget_folders(&now);
+        let changed = now.changes_since(&self.snapshot);
+        self.snapshot = now;
+        if let Some(error) = failure {
+            self.give_up_events(&error);
+        }
+        if report && !changed.is_empty() {
+            (self.listener)(Notice::Changed(changed));
+        }
+    }
+
+    /// A folder that is gone, or replaced by another of its name, must be listened to anew.
+    fn forget_folders(&mut self, now: &Snapshot) {
+        let Some(events) = &mut self.events else { return };
+        self.listening_to.retain(|folder| {
+            let stays = now.folders.contains(folder);
+            if !stays {
+                let _ = events.unwatch(folder);
+            }
+            stays
+        });
+    }
+
+    fn listen(&mut self) {
+        let messages = self.messages.clone();
+        let handler = move |event: notify::Result<notify::Event>| {
+            let message = match event {
+                // Reading a file is no change; looking at the files would otherwise cause events.
+                Ok(event) if matches!(event.kind, EventKind::Access(_)) => return,
+                Ok(event) if event.need_rescan() => Message::Overflow,
+                Ok(event) => Message::Touched(event.paths),
+                Err(error) => Message::Failed(error),
+            };
+            let _ = messages.send(message);
+        };
+        match notify::recommended_watcher(handler) {
+            Ok(watcher) => self.events = Some(watcher),
+            Err(error) => self.give_up_events(&error),
+        }
+    }
+
+    fn give_up_events(&mut self, error: &notify::Error) {
+        let (reason, hint) = match &error.kind {
+            notify::ErrorKind::MaxFilesWatch => (
+                "the system's limit of watched folders is reached".to_string(),
+                Some("raise it: sudo sysctl fs.inotify.max_user_watches=524288".to_string()),
+            ),
+            _ => (format!("watching failed: {error}"), None),
+        };
+        self.poll_instead(reason, hint);
+    }
+
+    fn poll_instead(&mut self, reason: String, hint: Option<String>) {
+        self.events = None;
+        self.listening_to.clear();
+        self.probe = None;
+        if self.poll.is_none() {
+            self.poll = Some(POLL);
+            (self.listener)(Notice::Polling { reason, hint });
+        }
+    }
+
+    /// On network mounts and in some virtual machines events never come, without an error. A file
+    /// of our own, made and removed, shows whether they do.
+    fn start_probe(&mut self) {
+        let (Some(_), Some(root)) = (&self.events, self.scope.roots.first()) else { return };
+        let probe = root.join(format!(".wash-probe-{}", std::process::id()));
+        if std::fs::write(&probe, b"").is_err() {
+            return;
+        }
+        let _ = std::fs::remove_file(&probe);
+        self.probe = Some(probe);
+        let messages = self.messages.clone();
+        // Only a timer: it holds nothing and ends by itself.
+        let _ = thread::Builder::new().name("wash-probe".into()).spawn(move || {
+            thread::sleep(PROBE);
+            let _ = messages.send(Message::ProbeOver);
+        });
+    }
+
+    fn end_probe(&mut self) {
+        if self.probe.take().is_some() {
+            let reason = "this folder reports no changes (a network or virtual drive?)".to_string();
+            self.poll_instead(reason, None);
+        }
+    }
+}

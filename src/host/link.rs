@@ -1,0 +1,255 @@
+//! The report of everything that a workload imports and nobody provides, in one go.
+
+use std::fmt::Write;
+
+use crate::component::{self, Interface};
+use crate::error::Error;
+use crate::plugins::catalog::{self, HostedInterface};
+use crate::runtime::workload::{Component, Workload};
+
+/// All unmet imports of a workload.
+#[derive(Debug, Default)]
+pub struct LinkReport {
+    /// In the order of the components and their imports.
+    pub unmet: Vec<Unmet>,
+}
+
+/// An import that nobody provides as it is wanted.
+#[derive(Debug)]
+pub struct Unmet {
+    /// The component's name in its workload.
+    pub component: String,
+    /// e.g. `acme:billing/ledger@1.2.0`
+    pub import: String,
+    pub problem: Problem,
+}
+
+/// Why an import is not met.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The host has nothing of that package.
+    UnknownPackage,
+    /// The host has the package and not this interface.
+    UnknownInterface { known: Vec<String> },
+    /// The host has the interface in another version that is not compatible.
+    OtherVersion { nearest: String },
+    /// The host's interface lacks a function.
+    MissingFunction { function: String },
+    /// A function has other parameters or results.
+    OtherSignature { function: String, wanted: String, provided: String },
+    /// Another component of the workload exports it.
+    OtherComponent { name: String },
+    /// The engine's own words, when nothing better was found.
+    Engine { message: String },
+}
+
+impl LinkReport {
+    /// Whether every import is met.
+    pub fn is_empty(&self) -> bool {
+        self.unmet.is_empty()
+    }
+
+    /// Finds out why a component does not link, for every import of it.
+    pub fn explain(&mut self, workload: &Workload, component: &Component, error: &wasmtime::Error) {
+        let before = self.unmet.len();
+        let mut add = |import: String, problem| {
+            self.unmet.push(Unmet { component: component.name.clone(), import, problem });
+        };
+        let interfaces = component::interfaces(&component.bytes).unwrap_or_default();
+        for import in &interfaces.imports {
+            if let Some(problem) = judge(import, catalog::hosted()) {
+                let full = full_name(&import.name, import.version.as_deref());
+                let problem = exporter(workload, component, import).unwrap_or(problem);
+                add(full, problem);
+            }
+        }
+        if self.unmet.len() == before {
+            let message = format!("{error:#}");
+            self.unmet.push(Unmet {
+                component: component.name.clone(),
+                import: "(see below)".into(),
+                problem: Problem::Engine { message },
+            });
+        }
+    }
+}
+
+/// Another component of the workload that exports what is imported.
+fn exporter(workload: &Workload, importer: &Component, import: &Interface) -> Option<Problem> {
+    let exports = |other: &&Component| {
+        other.name != importer.name
+            && component::interfaces(&other.bytes).unwrap_or_default().exports.iter().any(|export| {
+                export.name == import.name && compatible(export.version.as_deref(), import.version.as_deref())
+            })
+    };
+    let other = workload.components.iter().find(exports)?;
+    Some(Problem::OtherComponent { name: other.name.clone() })
+}
+
+/// What is wrong with an import; `None` when the host provides it.
+fn judge(import: &Interface, hosted: &[HostedInterface]) -> Option<Problem> {
+    let same: Vec<_> = hosted.iter().filter(|hosted| hosted.name == import.name).collect();
+    if same.is_empty() {
+        let package = import.name.split('/').next().unwrap_or_default();
+        let mut known: Vec<String> = hosted
+            .iter()
+            .filter(|hosted| hosted.name.split('/').next() == Some(package))
+            .map(|hosted| full_name(&hosted.name, Some(&hosted.version)))
+            .collect();
+        known.dedup();
+        return Some(if known.is_empty() { Problem::UnknownPackage } else { Problem::UnknownInterface { known } });
+    }
+    let Some(fitting) = same.iter().find(|hosted| compatible(Some(&hosted.version), import.version.as_deref())) else {
+        // The list is ordered from old to new.
+        let nearest = same.last().map(|hosted| hosted.version.clone()).unwrap_or_default();
+        return Some(Problem::OtherVersion { nearest });
+    };
+    for (function, wanted) in &import.functions {
+        match fitting.functions.iter().find(|(name, _)| name == function) {
+            None => return Some(Problem::MissingFunction { function: function.clone() }),
+            Some((_, provided)) if provided != wanted => {
+                return Some(Problem::OtherSignature {
+                    function: function.clone(),
+                    wanted: wanted.clone(),
+                    provided: provided.clone(),
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    None
+}
+
+/// Whether a provided version serves a wanted one: the same major version, for 0.x the same minor
+/// one, for pre-releases the very same. The engine links by the same rule.
+fn compatible(provided: Option<&str>, wanted: Option<&str>) -> bool {
+    let (Some(provided), Some(wanted)) = (provided, wanted) else { return provided == wanted };
+    if provided == wanted {
+        return true;
+    }
+    if provided.contains('-') || wanted.contains('-') {
+        return false;
+    }
+    let track = |version: &str| {
+        let mut parts = version.split('.').map(str::to_string);
+        match (parts.next(), parts.next()) {
+            (Some(major), Some(minor)) if major == "0" => format!("0.{minor}"),
+            (Some(major), _) => major,
+            _ => String::new(),
+        }
+    };
+    track(provided) == track(wanted)
+}
+
+fn full_name(name: &str, version: Option<&str>) -> String {
+    match version {
+        Some(version) => format!("{name}@{version}"),
+        None => name.to_string(),
+    }
+}
+
+impl From<LinkReport> for Error {
+    fn from(report: LinkReport) -> Error {
+        let count = report.unmet.len();
+        let mut details = String::new();
+        for unmet in &report.unmet {
+            let _ = writeln!(details, "  {} imports {}", unmet.component, unmet.import);
+            let _ = match &unmet.problem {
+                Problem::UnknownPackage => writeln!(details, "      nobody provides this package"),
+                Problem::UnknownInterface { known } => {
+                    writeln!(details, "      the host has, of this package: {}", known.join(", "))
+                }
+                Problem::OtherVersion { nearest } => {
+                    writeln!(details, "      the host provides version {nearest}, which is not compatible")
+                }
+                Problem::MissingFunction { function } => {
+                    writeln!(details, "      the host's interface has no function `{function}`")
+                }
+                Problem::OtherSignature { function, wanted, provided } => writeln!(
+                    details,
+                    "      the function `{function}` differs\n        wanted:   {wanted}\n        provided: {provided}"
+                ),
+                Problem::OtherComponent { name } => writeln!(
+                    details,
+                    "      `{name}` exports it; calls between components of a workload are not supported yet"
+                ),
+                Problem::Engine { message } => writeln!(details, "      {message}"),
+            };
+        }
+        let what = if count == 1 { "1 import is".to_string() } else { format!("{count} imports are") };
+        let mut error = Error::failed(format!("{what} not provided")).details(details);
+        if report.unmet.iter().any(|unmet| matches!(unmet.problem, Problem::OtherVersion { .. })) {
+            error =
+                error.hint("change the version in the component's WIT to the one the host provides, and build again");
+        }
+        if report.unmet.iter().any(|unmet| matches!(unmet.problem, Problem::UnknownPackage)) {
+            error = error
+                .hint("remove the import from the component's WIT, or compose the component with one that exports it");
+        }
+        error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosted() -> Vec<HostedInterface> {
+        vec![HostedInterface {
+            name: "wasi:keyvalue/store".into(),
+            version: "0.2.0-draft".into(),
+            functions: vec![("open".into(), "func(identifier: string) -> result<bucket, error>".into())],
+        }]
+    }
+
+    fn import(name: &str, version: &str, functions: &[(&str, &str)]) -> Interface {
+        Interface {
+            name: name.into(),
+            version: Some(version.into()),
+            label: None,
+            types: Vec::new(),
+            functions: functions.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect(),
+        }
+    }
+
+    #[test]
+    fn every_kind_of_unmet_import_has_its_own_explanation() {
+        let open = "func(identifier: string) -> result<bucket, error>";
+        let cases = [
+            (import("acme:billing/ledger", "1.2.0", &[]), Some(Problem::UnknownPackage)),
+            (
+                import("wasi:keyvalue/cas", "0.2.0-draft", &[]),
+                Some(Problem::UnknownInterface { known: vec!["wasi:keyvalue/store@0.2.0-draft".into()] }),
+            ),
+            (
+                import("wasi:keyvalue/store", "0.9.0", &[]),
+                Some(Problem::OtherVersion { nearest: "0.2.0-draft".into() }),
+            ),
+            (
+                import("wasi:keyvalue/store", "0.2.0-draft", &[("shut", "func()")]),
+                Some(Problem::MissingFunction { function: "shut".into() }),
+            ),
+            (
+                import("wasi:keyvalue/store", "0.2.0-draft", &[("open", "func()")]),
+                Some(Problem::OtherSignature {
+                    function: "open".into(),
+                    wanted: "func()".into(),
+                    provided: open.into(),
+                }),
+            ),
+            (import("wasi:keyvalue/store", "0.2.0-draft", &[("open", open)]), None),
+        ];
+        for (import, problem) in cases {
+            assert_eq!(judge(&import, &hosted()), problem, "{import:?}");
+        }
+    }
+
+    #[test]
+    fn versions_are_compatible_as_the_engine_sees_it() {
+        assert!(compatible(Some("0.2.12"), Some("0.2.0")));
+        assert!(compatible(Some("1.4.0"), Some("1.2.0")));
+        assert!(!compatible(Some("0.3.0"), Some("0.2.0")));
+        assert!(!compatible(Some("0.2.0"), Some("0.2.0-draft")));
+        assert!(!compatible(Some("2.0.0"), Some("1.0.0")));
+    }
+}

@@ -1,0 +1,85 @@
+//! Delivers messages to the components that export `wasmcloud:messaging/handler`.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use crate::error::{Error, Result};
+use crate::plugins::Installed;
+use crate::plugins::bindings::{MessageHandlerPre, wasmcloud::messaging::types};
+use crate::plugins::messaging::{BrokerMessage, Handler, Subscription, subscriptions_of};
+use crate::runtime::capability::GuestOf;
+use crate::runtime::fault;
+use crate::runtime::prepare::Prepared;
+use crate::runtime::stdio::CallOutput;
+use crate::runtime::workload::{Workload, WorkloadId};
+
+/// The handlers of one version of a workload, not yet subscribed.
+pub struct Handlers {
+    capabilities: Arc<Installed>,
+    subscriptions: Vec<Subscription>,
+}
+
+impl Handlers {
+    /// Finds the components that handle messages.
+    pub fn of(workload: &Workload, members: &[Arc<Prepared<Installed>>], capabilities: Arc<Installed>) -> Result<Self> {
+        let wanted = subscriptions_of(workload)?;
+        let mut subscriptions = Vec::new();
+        for member in members.iter().filter(|member| member.exports("wasmcloud:messaging/handler@0.2")) {
+            let pre = MessageHandlerPre::new(member.pre().clone()).map_err(|error| {
+                Error::failed(format!("the message handler of `{}` cannot be called", member.name))
+                    .cause(format!("{error:#}"))
+            })?;
+            subscriptions.push(Subscription {
+                name: member.name.to_string(),
+                patterns: wanted.patterns.clone(),
+                group: wanted.group.clone(),
+                handler: Arc::new(MessageComponent { member: member.clone(), pre }),
+            });
+        }
+        Ok(Handlers { capabilities, subscriptions })
+    }
+
+    /// Makes these the handlers of the workload, instead of those before.
+    pub fn subscribe(&self, workload: &WorkloadId) {
+        self.capabilities.messaging().replace_subscriptions(workload, self.subscriptions.clone());
+    }
+}
+
+/// A component that handles messages, each in a fresh instance.
+struct MessageComponent {
+    member: Arc<Prepared<Installed>>,
+    pre: MessageHandlerPre<GuestOf<Installed>>,
+}
+
+impl Handler for MessageComponent {
+    fn handle(&self, message: BrokerMessage) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            let member = &self.member;
+            let what = format!("message to {}", message.subject);
+            let output = CallOutput::new(member.name.clone(), member.observer().clone());
+            let limit = member.limits.request_time;
+            let error = match tokio::time::timeout(limit, self.call(message, &output)).await {
+                Ok(Ok(Ok(()))) => return Ok(()),
+                // What the component itself says goes to whoever waits for an answer, and to the terminal.
+                Ok(Ok(Err(reason))) => wasmtime::Error::msg(format!("it refused the message: {reason}")),
+                Ok(Err(trap)) => trap,
+                Err(_) => wasmtime::Error::msg(format!("no end within {} seconds", limit.as_secs_f64())),
+            };
+            let fault = fault::describe(&member.name, what, &error, output.finish());
+            let reason = fault.reason.clone();
+            member.observer().fault(fault);
+            Err(reason)
+        })
+    }
+}
+
+impl MessageComponent {
+    async fn call(&self, message: BrokerMessage, output: &Arc<CallOutput>) -> wasmtime::Result<Result<(), String>> {
+        let mut store = self.member.store(output)?;
+        let component = self.pre.instantiate_async(&mut store).await?;
+        let message =
+            types::BrokerMessage { subject: message.subject, body: message.body.to_vec(), reply_to: message.reply_to };
+        component.wasmcloud_messaging_handler().call_handle_message(&mut store, &message).await
+    }
+}

@@ -1,0 +1,345 @@
+//! What types cannot say about settings: addresses, unique names, keys that do nothing yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::problem::Problem;
+use super::settings::{Build, Dev, DevComponent, Settings, Wit};
+use super::source::Origin;
+use super::tree::{Key, Node};
+
+/// Finds everything that is wrong with merged settings. `tree` says where values come from; keys
+/// in `broken` have been complained about before.
+pub fn validate(settings: &Settings, tree: &Node, broken: &BTreeSet<Key>) -> Vec<Problem> {
+    let mut check = Check { tree, broken, problems: Vec::new() };
+    check.build(&settings.build);
+    check.not_blank("new.command", settings.new.command.as_deref());
+    check.dev(&settings.dev);
+    check.wit(&settings.wit);
+    check.problems
+}
+
+/// Reads `address:port`, where the address is an IP address or `localhost`; an IPv6 address stands
+/// in brackets. `None` for anything else.
+pub fn socket_address(text: &str) -> Option<SocketAddr> {
+    if let Some(port) = text.strip_prefix("localhost:") {
+        // `+80` would be a number for Rust.
+        let port = port.chars().all(|c| c.is_ascii_digit()).then(|| port.parse().ok())??;
+        return Some((Ipv4Addr::LOCALHOST, port).into());
+    }
+    text.parse().ok()
+}
+
+struct Check<'a> {
+    tree: &'a Node,
+    broken: &'a BTreeSet<Key>,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn build(&mut self, build: &Build) {
+        self.not_blank("build.command", build.command.as_deref());
+        self.not_blank("build.component_path", build.component_path.as_deref());
+        self.environment(&Key::of("build.env"), &build.env);
+    }
+
+    fn dev(&mut self, dev: &Dev) {
+        for (key, value) in [
+            ("dev.command", &dev.command),
+            ("dev.component_path", &dev.component_path),
+            ("dev.wasi_keyvalue_path", &dev.wasi_keyvalue_path),
+            ("dev.wasi_blobstore_path", &dev.wasi_blobstore_path),
+        ] {
+            self.not_blank(key, value.as_deref());
+        }
+        if let Some(address) = &dev.address {
+            self.address(&Key::of("dev.address"), address);
+        }
+        self.environment(&Key::of("dev.environment"), &dev.environment);
+        self.components(&dev.components);
+        self.volumes(dev);
+        for (index, interface) in dev.host_interfaces.iter().enumerate() {
+            let key = Key::of("dev.host_interfaces").index(index);
+            self.filled(&key.name("namespace"), &interface.namespace);
+            self.filled(&key.name("package"), &interface.package);
+            self.refuse(&key.name("name"), interface.name.is_some());
+        }
+        for (key, used) in [
+            ("dev.service", dev.service),
+            ("dev.service_file", dev.service_file.is_some()),
+            ("dev.tls_cert_path", dev.tls_cert_path.is_some()),
+            ("dev.tls_key_path", dev.tls_key_path.is_some()),
+            ("dev.tls_ca_path", dev.tls_ca_path.is_some()),
+            ("dev.wasi_webgpu", dev.wasi_webgpu),
+        ] {
+            self.refuse(&Key::of(key), used);
+        }
+    }
+
+    fn wit(&mut self, wit: &Wit) {
+        self.filled(&Key::of("wit.wit_dir"), &wit.wit_dir);
+        self.refuse(&Key::of("wit.registries"), !wit.registries.is_empty());
+        self.refuse(&Key::of("wit.sources"), !wit.sources.is_empty());
+    }
+
+    fn address(&mut self, key: &Key, address: &str) {
+        if socket_address(address).is_some() {
+            return;
+        }
+        let all_digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+        let hint = match address.rsplit_once(':') {
+            Some(("", port)) if all_digits(port) => {
+                format!("write `127.0.0.1:{port}`, or `0.0.0.0:{port}` for all networks")
+            }
+            None if all_digits(address) => format!("write `127.0.0.1:{address}`"),
+            None if format!("{address}:1").parse::<SocketAddr>().is_ok() || address == "localhost" => {
+                format!("add a port: `{address}:8000`")
+            }
+            _ => "write an IP address (or `localhost`) and a port, e.g. `127.0.0.1:8000`".into(),
+        };
+        self.complain(key, format!("`{key}` must be an address and a port, not `{address}`"), Some(hint));
+    }
+
+    fn components(&mut self, components: &[DevComponent]) {
+        let mut names = BTreeMap::new();
+        for (index, component) in components.iter().enumerate() {
+            let key = Key::of("dev.components").index(index);
+            let name = key.name("name");
+            self.filled(&name, &component.name);
+            if let Some(first) = names.insert(&component.name, index) {
+                let message = format!("`{name}` is `{}`, as is `dev.components[{first}].name`", component.name);
+                self.complain(&name, message, Some("give each component a name of its own".into()));
+            }
+            match (&component.file, &component.project) {
+                (Some(_), Some(_)) => {
+                    let message = format!("`{key}` has both `file` and `project`");
+                    self.complain(&key, message, Some("keep one of the two".into()));
+                }
+                (None, None) => {
+                    let message = format!("`{key}` has neither `file` nor `project`");
+                    self.complain(
+                        &key,
+                        message,
+                        Some("add `file: path/to/component.wasm`, or `project: ../folder`".into()),
+                    );
+                }
+                (Some(file), None) => self.filled(&key.name("file"), file),
+                (None, Some(project)) => self.filled(&key.name("project"), project),
+            }
+            self.environment(&key.name("environment"), &component.environment);
+        }
+    }
+
+    fn volumes(&mut self, dev: &Dev) {
+        let mut taken = BTreeMap::new();
+        for (index, volume) in dev.volumes.iter().enumerate() {
+            let key = Key::of("dev.volumes").index(index);
+            self.filled(&key.name("host_path"), &volume.host_path);
+            let guest = key.name("guest_path");
+            let path = &volume.guest_path;
+            if !path.starts_with('/') || path.split('/').any(|part| part == ".." || part == ".") {
+                let plain = path.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect::<Vec<_>>();
+                let hint = format!("write `/{}`", plain.join("/"));
+                self.complain(&guest, format!("`{guest}` must be an absolute path, not `{path}`"), Some(hint));
+            } else if let Some(first) = taken.insert(path.trim_end_matches('/'), index) {
+                let message = format!("`{guest}` is `{path}`, as is `dev.volumes[{first}].guest_path`");
+                self.complain(&guest, message, Some("give each volume a path of its own".into()));
+            }
+        }
+    }
+
+    /// Names and values must be such as an operating system takes.
+    fn environment(&mut self, key: &Key, environment: &BTreeMap<String, String>) {
+        for (name, value) in environment {
+            let key = key.name(name);
+            if name.is_empty() || name.contains(['=', '\0']) {
+                let hint = "use letters, digits and underscores".to_string();
+                self.complain(&key, format!("{name:?} is no name for an environment variable"), Some(hint));
+            } else if value.contains('\0') {
+                self.complain(&key, format!("the value of `{key}` has a NUL character in it"), None);
+            }
+        }
+    }
+
+    fn not_blank(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.filled(&Key::of(key), value);
+        }
+    }
+
+    fn filled(&mut self, key: &Key, value: &str) {
+        if value.trim().is_empty() {
+            self.complain(key, format!("`{key}` is empty"), None);
+        }
+    }
+
+    /// A key that would be ignored is refused instead.
+    fn refuse(&mut self, key: &Key, used: bool) {
+        if used {
+            self.complain(key, format!("not supported yet: `{key}`"), Some("remove it".into()));
+        }
+    }
+
+    fn complain(&mut self, key: &Key, message: String, hint: Option<String>) {
+        if !self.broken.contains(key) {
+            self.problems.push(Problem { message, origin: origin(self.tree, key), hint });
+        }
+    }
+}
+
+/// Who set the value of `key`; `Origin::Default` if nobody did.
+pub fn origin(tree: &Node, key: &Key) -> Origin {
+    tree.find(key).map(|node| node.origin.clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::check::check;
+    use crate::project::formats::Format;
+    use crate::project::formats::tests::parse_text;
+    use crate::project::shape::Shape;
+
+    fn problems_of(text: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let tree = check(parse_text(Format::Yaml, text).unwrap(), &mut problems);
+        assert!(problems.is_empty(), "{text}: {problems:#?}");
+        validate(&serde_json::from_value(tree.to_json()).unwrap(), &tree, &BTreeSet::new())
+    }
+
+    #[test]
+    fn good_settings_have_no_problems() {
+        for text in [
+            "",
+            "dev: {address: 127.0.0.1:8000}",
+            "dev: {address: localhost:0}",
+            "dev: {address: '[::1]:8000'}",
+            "dev: {service: false, wasi_webgpu: false}",
+            "wit: {registries: [], sources: {}}",
+            "dev: {components: [{name: a, file: a.wasm}, {name: b, project: ../b}]}",
+            "dev: {volumes: [{host_path: a, guest_path: /}, {host_path: a, guest_path: /b}]}",
+        ] {
+            assert!(problems_of(text).is_empty(), "{text}: {:#?}", problems_of(text));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        for (text, line, message, hint) in [
+            (
+                "\ndev: {address: ':8000'}",
+                2,
+                "`dev.address` must be an address and a port, not `:8000`",
+                "write `127.0.0.1:8000`, or `0.0.0.0:8000` for all networks",
+            ),
+            (
+                "dev: {address: '8000'}",
+                1,
+                "`dev.address` must be an address and a port, not `8000`",
+                "write `127.0.0.1:8000`",
+            ),
+            (
+                "dev: {address: 0.0.0.0}",
+                1,
+                "`dev.address` must be an address and a port, not `0.0.0.0`",
+                "add a port: `0.0.0.0:8000`",
+            ),
+            (
+                "dev: {address: 'localhost:+80'}",
+                1,
+                "`dev.address` must be an address and a port, not `localhost:+80`",
+                "write an IP address (or `localhost`) and a port, e.g. `127.0.0.1:8000`",
+            ),
+            (
+                "dev: {address: 'a.example:80'}",
+                1,
+                "`dev.address` must be an address and a port, not `a.example:80`",
+                "write an IP address (or `localhost`) and a port, e.g. `127.0.0.1:8000`",
+            ),
+            ("build:\n  command: ' '", 2, "`build.command` is empty", ""),
+            (
+                "build:\n  env:\n    A=B: x",
+                3,
+                "\"A=B\" is no name for an environment variable",
+                "use letters, digits and underscores",
+            ),
+            ("dev: {environment: {A: \"\\0\"}}", 1, "the value of `dev.environment.A` has a NUL character in it", ""),
+            (
+                "dev:\n  components:\n    - name: a\n",
+                3,
+                "`dev.components[0]` has neither `file` nor `project`",
+                "add `file: path/to/component.wasm`, or `project: ../folder`",
+            ),
+            (
+                "dev: {components: [{name: a, file: a, project: b}]}",
+                1,
+                "`dev.components[0]` has both `file` and `project`",
+                "keep one of the two",
+            ),
+            (
+                "dev:\n  components:\n    - {name: a, file: a}\n    - {name: a, file: b}",
+                4,
+                "`dev.components[1].name` is `a`, as is `dev.components[0].name`",
+                "give each component a name of its own",
+            ),
+            ("dev: {components: [{name: '', file: a}]}", 1, "`dev.components[0].name` is empty", ""),
+            (
+                "dev: {volumes: [{host_path: a, guest_path: b/../c}]}",
+                1,
+                "`dev.volumes[0].guest_path` must be an absolute path, not `b/../c`",
+                "write `/b/c`",
+            ),
+            (
+                "dev:\n  volumes:\n    - {host_path: a, guest_path: /b}\n    - {host_path: c, guest_path: /b/}",
+                4,
+                "`dev.volumes[1].guest_path` is `/b/`, as is `dev.volumes[0].guest_path`",
+                "give each volume a path of its own",
+            ),
+            ("wit: {wit_dir: ''}", 1, "`wit.wit_dir` is empty", ""),
+        ] {
+            let problems = problems_of(text);
+            assert_eq!(problems.len(), 1, "{text}: {problems:#?}");
+            assert_eq!(problems[0].message, message, "{text}");
+            assert_eq!(problems[0].hint.as_deref().unwrap_or_default(), hint, "{text}");
+            assert_eq!(problems[0].origin.to_string(), format!("/p/config.yaml:{line}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_key_that_is_called_not_supported_is_refused() {
+        fn walk(shape: &Shape, path: &str, found: &mut Vec<String>) {
+            for field in shape.fields() {
+                let path = if path.is_empty() { field.name.clone() } else { format!("{path}.{}", field.name) };
+                if field.about.contains("Not supported yet") {
+                    found.push(path.clone());
+                }
+                walk(&field.shape, &path, found);
+                if let Shape::List(of) = &field.shape {
+                    walk(of, &format!("{path}[0]"), found);
+                }
+            }
+        }
+        let mut described = Vec::new();
+        walk(Shape::of_settings(), "", &mut described);
+        let text = "
+dev:
+  service: true
+  service_file: x
+  tls_cert_path: x
+  tls_key_path: x
+  tls_ca_path: x
+  wasi_webgpu: true
+  host_interfaces: [{namespace: a, package: b, name: c}]
+wit:
+  registries: [{url: x}]
+  sources: {a: b}
+";
+        let mut refused: Vec<String> = problems_of(text)
+            .iter()
+            .map(|problem| problem.message.strip_prefix("not supported yet: ").unwrap().trim_matches('`').to_string())
+            .collect();
+        described.sort();
+        refused.sort();
+        assert_eq!(refused, described);
+    }
+}

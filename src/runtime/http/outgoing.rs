@@ -1,0 +1,69 @@
+//! Requests that guests send.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks, default_send_request};
+
+use super::streaming::drain;
+
+/// How requests of a guest are sent.
+pub struct Outgoing;
+
+type Done = Box<dyn Future<Output = Result<()>> + Send>;
+
+impl WasiHttpHooks for Outgoing {
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Done,
+    ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Done)>> + Send> {
+        let request = request.map(|body| Draining(Some(body)).boxed_unsync());
+        Box::new(async move {
+            let (response, io) = default_send_request(request, options).await?;
+            Ok((response.map(BodyExt::boxed_unsync), Box::new(io) as Done))
+        })
+    }
+}
+
+/// A request's body that is read to its end even when the client has no use for it.
+///
+/// The HTTP client drops the body of a GET at once. A guest that writes its (empty) body a moment
+/// later would be told that its stream is closed and take the request for failed.
+struct Draining(Option<WasiBody>);
+
+impl Body for Draining {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let Some(body) = &mut self.0 else { return Poll::Ready(None) };
+        let frame = futures::ready!(Pin::new(body).poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            self.0 = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl Drop for Draining {
+    fn drop(&mut self) {
+        if let (Some(body), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            // Ends with the guest, which holds the other end.
+            runtime.spawn(drain(body));
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Running a tool as a process group of its own, so that it ends as a whole with all its children.
+//!
+//! A tool never reads from the terminal, writes to ours live, and is never waited for longer than
+//! anybody wants it: dropping what waits kills the group, [`Stop`] asks it to end first.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use super::ToolOutput;
+use crate::error::{Error, Result};
+
+/// How long a tool may take to end after it was asked to. Cargo and npm end in milliseconds; what
+/// cleans up after itself gets a moment, and a terminal user does not wait noticeably longer.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long output is waited for after the tool itself has ended, while a child still holds it open.
+const LAST_OUTPUT: Duration = Duration::from_millis(500);
+
+/// Becomes true when running tools shall be ended.
+#[derive(Clone)]
+pub(super) struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    pub fn new() -> (watch::Sender<bool>, Stop) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Stop(receiver))
+    }
+
+    async fn requested(&mut self) {
+        if self.0.wait_for(|stop| *stop).await.is_err() {
+            // Nobody is left who could ask.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Everything that a tool gets from us.
+pub(super) struct Tool<'a> {
+    /// What errors call it.
+    pub title: &'a str,
+    /// Where it lies.
+    pub program: &'a Path,
+    pub args: &'a [String],
+    pub folder: &'a Path,
+    pub env: &'a BTreeMap<String, String>,
+}
+
+impl Tool<'_> {
+    /// Runs it with its output shown as it comes.
+    pub async fn run(&self, output: ToolOutput, stop: &mut Stop) -> Result<ExitStatus> {
+        let mut command = self.command();
+        command.stdout(match output {
+            ToolOutput::Inherit => Stdio::inherit(),
+            ToolOutput::Stderr => stderr_of_ours()?,
+        });
+        let mut group = self.spawn(&mut command)?;
+        tokio::select! {
+            ended = group.ended() => self.settle(ended),
+            () = stop.requested() => Err(group.terminated().await),
+        }
+    }
+
+    /// Runs it and hands over each line of its stdout; stderr is shown as it comes.
+    pub async fn run_lines(&self, stop: &mut Stop, mut on_line: impl FnMut(&[u8])) -> Result<ExitStatus> {
+        let mut command = self.command();
+        command.stdout(Stdio::piped());
+        let mut group = self.spawn(&mut command)?;
+        let stdout = group.child.stdout.take().ok_or_else(|| Error::bug("a tool has no stdout"))?;
+        let reading = async {
+            let mut reader = BufReader::new(stdout);
+            let mut line = Vec::new();
+            while reader.read_until(b'\n', &mut line).await.is_ok_and(|length| length > 0) {
+                on_line(&line);
+                line.clear();
+            }
+        };
+        let work = async {
+            tokio::pin!(reading);
+            let mut all_read = false;
+            let status = loop {
+                tokio::select! {
+                    ended = group.ended() => break ended,
+                    () = &mut reading, if !all_read => all_read = true,
+                }
+            };
+            if !all_read {
+                let _ = tokio::time::timeout(LAST_OUTPUT, reading).await;
+            }
+            status
+        };
+        let ended = tokio::select! {
+            ended = work => Some(ended),
+            () = stop.requested() => None,
+        };
+        match ended {
+            Some(ended) => self.settle(ended),
+            None => Err(group.terminated().await),
+        }
+    }
+
+    /// Runs it quietly and returns what it wrote to stdout; nothing when it fails. Its stderr is shown.
+    pub async fn ask(&self, stop: &mut Stop) -> Result<Option<String>> {
+        let mut answer = Vec::new();
+        let status = self.run_lines(stop, |line| answer.extend_from_slice(line)).await?;
+        Ok(status.success().then(|| String::from_utf8_lossy(&answer).trim().to_string()))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.program);
+        #[cfg(not(windows))]
+        command.args(self.args);
+        #[cfg(windows)]
+        if self.program.file_stem().is_some_and(|name| name.eq_ignore_ascii_case("cmd")) {
+            // The shell takes the rest of its line as it is written, inside one pair of quotes.
+            for arg in self.args {
+                if arg.starts_with('/') {
+                    command.raw_arg(arg)
+                } else {
+                    command.raw_arg(format!("\"{arg}\""))
+                };
+            }
+        } else {
+            command.args(self.args);
+        }
+        command.current_dir(self.folder).env_clear().envs(self.env);
+        command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
+        #[cfg(unix)]
+        command.process_group(0);
+        command
+    }
+
+    fn spawn(&self, command: &mut Command) -> Result<ProcessGroup> {
+        let child = command.spawn().map_err(|error| self.broken(&error))?;
+        Ok(ProcessGroup { child })
+    }
+
+    fn settle(&self, ended: std::io::Result<End>) -> Result<ExitStatus> {
+        match ended {
+            Ok(End::Exited(status)) => Ok(status),
+            Ok(End::WantsTerminal) => Err(Error::failed(format!("`{}` wants to read from the terminal", self.title))
+                .cause("a build answers no questions: it is repeated, and run by machines")
+                .hint("run the command once yourself, answer it, and build again")),
+            Err(error) => Err(self.broken(&error)),
+        }
+    }
+
+    fn broken(&self, error: &std::io::Error) -> Error {
+        Error::caused_by(format!("cannot run `{}` in `{}`", self.title, self.folder.display()), error)
+    }
+}
+
+/// Our stderr, for the stdout of a tool.
+fn stderr_of_ours() -> Result<Stdio> {
+    #[cfg(unix)]
+    let duplicate = std::os::fd::AsFd::as_fd(&std::io::stderr()).try_clone_to_owned();
+    #[cfg(windows)]
+    let duplicate = std::os::windows::io::AsHandle::as_handle(&std::io::stderr()).try_clone_to_owned();
+    duplicate.map(Stdio::from).map_err(|error| Error::caused_by("cannot use stderr for the output of tools", &error))
+}
+
+/// A running tool with all its children. Dropping it kills them at once.
+struct ProcessGroup {
+    child: Child,
+}
+
+/// How a tool has come to its end.
+enum End {
+    Exited(ExitStatus),
+    /// It, or a child of it, waits for the terminal, which belongs to us; it was killed.
+    WantsTerminal,
+}
+
+impl ProcessGroup {
+    /// Waits for the end of the tool itself, and ends what it has left behind in its group.
+    #[cfg(unix)]
+    async fn ended(&mut self) -> std::io::Result<End> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let mut child_changed = signal(SignalKind::child())?;
+        loop {
+            // Before the tool is waited for its number is still taken, so that the group that is
+            // killed can be no other.
+            match self.state() {
+                State::Running => {
+                    let _ = child_changed.recv().await;
+                }
+                State::Ended => {
+                    self.kill();
+                    return self.child.wait().await.map(End::Exited);
+                }
+                State::WaitsForTerminal => {
+                    self.kill();
+                    self.child.wait().await?;
+                    return Ok(End::WantsTerminal);
+                }
+            }
+        }
+    }
+
+    /// Waits for the end of the tool itself.
+    #[cfg(not(unix))]
+    async fn ended(&mut self) -> std::io::Result<End> {
+        self.child.wait().await.map(End::Exited)
+    }
+
+    /// Asks the group to end, kills what is left of it after a while.
+    async fn terminated(mut self) -> Error {
+        #[cfg(unix)]
+        if let Some(group) = self.id() {
+            use rustix::process::{Signal, kill_process_group, test_kill_process_group};
+            let _ = kill_process_group(group, Signal::TERM);
+            // A stopped process would not notice.
+            let _ = kill_process_group(group, Signal::CONT);
+            let gone = async {
+                let _ = self.child.wait().await;
+                // Its children may take longer; nobody tells us when they end.
+                while test_kill_process_group(group).is_ok() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            if tokio::time::timeout(GRACE, gone).await.is_err() {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+        }
+        let _ = self.child.kill().await;
+        Error::interrupted()
+    }
+
+    /// Kills the whole group, if its leader has not been waited for: after that the number may
+    /// belong to somebody else.
+    fn kill(&mut self) {
+        #[cfg(unix)]
+        if let Some(group) = self.id() {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        let _ = self.child.start_kill();
+    }
+
+    #[cfg(unix)]
+    fn id(&self) -> Option<rustix::process::Pid> {
+        rustix::process::Pid::from_raw(i32::try_from(self.child.id()?).ok()?)
+    }
+
+    /// What the tool does, without waiting and without taking note of its end.
+    #[cfg(unix)]
+    fn state(&self) -> State {
+        use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
+
+        let Some(id) = self.id() else { return State::Ended };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::Pid(id), options) {
+            Ok(Some(status)) => match status.stopping_signal() {
+                Some(signal) if signal == Signal::TTIN.as_raw() || signal == Signal::TTOU.as_raw() => {
+                    State::WaitsForTerminal
+                }
+                // Somebody has stopped it by hand and will continue it.
+                Some(_) => State::Running,
+                None => State::Ended,
+            },
+            Ok(None) => State::Running,
+            Err(_) => State::Ended,
+        }
+    }
+}
+
+/// What a running tool does.
+#[cfg(unix)]
+enum State {
+    Running,
+    Ended,
+    /// The system stopped it because it, or a child of it, asked the terminal for input (a password,
+    /// say). It would wait for ever.
+    WaitsForTerminal,
+}
+
+impl Drop for ProcessGroup {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Reads what a short-lived program of ours writes, blocking, bounded by nothing but its end.
+pub(super) fn ask_blocking(tool: &Tool<'_>) -> Option<Vec<u8>> {
+    let output = std::process::Command::new(tool.program)
+        .args(tool.args)
+        .current_dir(tool.folder)
+        .env_clear()
+        .envs(tool.env)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    output.status.success().then_some(output.stdout)
+}

@@ -1,0 +1,31 @@
+//! Tests of the `wash` binary, a module per subject.
+
+#![allow(clippy::disallowed_methods, reason = "tests look at their own process's environment")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod build;
+mod completion;
+mod config;
+mod dev_edits;
+mod dev_guests;
+mod dev_process;
+mod dev_settings;
+mod dev_swaps;
+mod new;
+mod templates;
+
+/// A file that no `mod` line names would silently test nothing.
+#[test]
+fn no_test_file_is_forgotten() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli");
+    let listed = std::fs::read_to_string(folder.join("main.rs")).unwrap();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if name != "main" {
+            assert!(listed.contains(&format!("mod {name};")), "tests/cli/{name}.rs is not part of the tests");
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Every template as its user meets it: `new`, `build`, `dev`, a request to each of its routes, with
+//! the real toolchains. And an edit of a running project in Rust and in TypeScript.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::dev::{Answer, request};
+use crate::support::{Dev, Sandbox, run, write};
+
+/// Toolchains that make components of 14 MB take their time, here and on slower machines.
+const TOOLCHAIN_PATIENCE: Duration = Duration::from_secs(600);
+
+struct Made {
+    sandbox: Sandbox,
+    root: PathBuf,
+}
+
+/// `wash new TEMPLATE --name my-app`, and `wash build` with its report.
+fn make(template: &str) -> Made {
+    let sandbox = Sandbox::new();
+    run(&mut sandbox.wash(["new", template, "--name", "my-app", "--offline"])).expect_code(0);
+    let root = sandbox.path().join("my-app");
+    assert_renamed(&root, template);
+    let report = run(&mut sandbox.wash(["build", "-C", "my-app", "-o", "json"])).expect_code(0).json();
+    assert_eq!(report["name"], "my-app", "{report}");
+    assert_eq!(report["kind"], "component", "{report}");
+    let exports = report["exports"].to_string();
+    assert!(exports.contains("wasi:http/incoming-handler@0.2"), "{exports}");
+    let path = PathBuf::from(report["path"].as_str().unwrap());
+    assert_eq!(report["size"].as_u64().unwrap(), std::fs::metadata(&path).unwrap().len());
+    Made { sandbox, root }
+}
+
+/// No file speaks of the template's name any more.
+fn assert_renamed(root: &Path, template: &str) {
+    let mut folders = vec![root.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(text) = std::fs::read_to_string(&path) {
+                for name in [template.to_string(), template.replace('-', "_")] {
+                    let whole = |at: usize| {
+                        let part =
+                            |letter: Option<char>| letter.is_some_and(|it| it.is_alphanumeric() || "-_".contains(it));
+                        !part(text[..at].chars().next_back()) && !part(text[at + name.len()..].chars().next())
+                    };
+                    let kept = text.match_indices(&name).any(|(at, _)| whole(at));
+                    assert!(!kept, "{} still says {name}", path.display());
+                }
+            }
+        }
+    }
+}
+
+impl Made {
+    fn dev(&self) -> Dev {
+        let mut dev = self.sandbox.dev(&self.root, &[]);
+        dev.patience = TOOLCHAIN_PATIENCE;
+        dev.ready();
+        dev
+    }
+
+    /// The component under `wasmtime serve`, where that is at hand and has the imports.
+    fn wasmtime(&self, component: &str, more: &[&str]) -> Option<Wasmtime> {
+        let program = std::env::var_os("WASH_TEST_WASMTIME")?;
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new(program)
+            .args(["serve", "-S", "cli", "--addr", &format!("127.0.0.1:{port}")])
+            .args(more)
+            .arg(self.root.join(component))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("wasmtime starts");
+        let served = Wasmtime { child, url: format!("http://127.0.0.1:{port}") };
+        let deadline = Instant::now() + TOOLCHAIN_PATIENCE;
+        while request(&served.url, "GET", "/", None, &[]).is_err() {
+            assert!(Instant::now() < deadline, "wasmtime serve does not answer");
+            std::thread::yield_now();
+        }
+        Some(served)
+    }
+}
+
+struct Wasmtime {
+    child: Child,
+    url: String,
+}
+
+impl Wasmtime {
+    fn get(&self, path: &str) -> Answer {
+        request(&self.url, "GET", path, None, &[]).unwrap()
+    }
+}
+
+impl Drop for Wasmtime {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn answer(status: u16, body: &str) -> Answer {
+    Answer { status, body: body.into() }
+}
+
+fn hello_world(template: &str, component: &str) {
+    let made = make(template);
+    let dev = made.dev();
+    let peer = made.wasmtime(component, &[]);
+    for (path, expected) in [("/", answer(200, "Hello from wash!\n")), ("/nowhere", answer(404, "Not found\n"))] {
+        assert_eq!(dev.get(path), expected, "{path}");
+        if let Some(peer) = &peer {
+            assert_eq!(peer.get(path), expected, "{path} under wasmtime serve");
+        }
+    }
+    dev.stop();
+}
+
+#[test]
+fn http_hello_world() {
+    hello_world("http-hello-world", "target/wasm32-wasip2/release/my_app.wasm");
+}
+
+#[test]
+fn http_hello_world_hono() {
+    hello_world("http-hello-world-hono", "dist/my_app.wasm");
+}
+
+#[test]
+fn http_hello_world_fetch() {
+    hello_world("http-hello-world-fetch", "dist/my_app.wasm");
+}
+
+#[test]
+fn http_hello_world_python() {
+    hello_world("http-hello-world-python", "dist/my_app.wasm");
+}
+
+#[test]
+fn http_client() {
+    let made = make("http-client");
+    let dev = made.dev();
+    // The upstream is the project itself: it answers 400 where the URL is missing.
+    let usage = dev.get("/");
+    assert_eq!(usage.status, 400);
+    assert!(usage.body.contains("/?url="), "{}", usage.body);
+    assert_eq!(dev.get(&format!("/?url={}/", dev.url)), usage);
+    assert_eq!(dev.get(&format!("/?url={}/nowhere", dev.url)), answer(404, "Not found\n"));
+    let refused = dev.get("/?url=http://127.0.0.1:1/");
+    assert_eq!(refused.status, 502);
+    assert!(refused.body.contains("Could not fetch"), "{}", refused.body);
+    dev.stop();
+}
+
+#[test]
+fn http_handler() {
+    let made = make("http-handler");
+    let dev = made.dev();
+    assert!(dev.get("/").body.contains("/hello"));
+    assert_eq!(dev.get("/hello"), answer(200, "Hello, World!\n"));
+    assert_eq!(dev.get("/hello?name=Ada"), answer(200, "Hello, Ada!\n"));
+    assert_eq!(dev.get("/items/7"), answer(200, r#"{"id":7,"name":"Item 7"}"#));
+    assert_eq!(dev.get("/items/x").status, 400);
+    let json = [("content-type", "application/json")];
+    assert_eq!(dev.request("POST", "/echo", Some(br#"{"a":[1]}"#), &json), answer(200, r#"{"a":[1]}"#));
+    assert_eq!(dev.request("POST", "/echo", Some(b"{"), &json).status, 400);
+    assert_eq!(dev.get("/nowhere"), answer(404, "Not found\n"));
+    if let Some(peer) = made.wasmtime("target/wasm32-wasip2/release/my_app.wasm", &[]) {
+        for path in ["/", "/hello?name=Ada", "/items/7", "/nowhere"] {
+            assert_eq!(peer.get(path), dev.get(path), "{path}");
+        }
+    }
+    dev.stop();
+}
+
+fn key_value(template: &str) {
+    let made = make(template);
+    let dev = made.dev();
+    assert!(dev.get("/").body.contains("/kv"), "usage");
+    assert_eq!(dev.get("/kv/apples").status, 404);
+    assert_eq!(dev.send("PUT", "/kv/apples", "red").status, 204);
+    assert_eq!(dev.send("PUT", "/kv/limes", "green").status, 204);
+    assert_eq!(dev.get("/kv/apples"), answer(200, "red"));
+    assert_eq!(dev.get("/kv"), answer(200, r#"["apples","limes"]"#));
+    assert_eq!(dev.send("POST", "/counter/visits", "").body.trim(), "1");
+    assert_eq!(dev.send("POST", "/counter/visits", "").body.trim(), "2");
+    assert_eq!(dev.request("DELETE", "/kv/apples", None, &[]).status, 204);
+    assert_eq!(dev.get("/kv/apples").status, 404);
+    dev.stop();
+}
+
+#[test]
+fn http_kv_handler() {
+    key_value("http-kv-handler");
+}
+
+#[test]
+fn http_kv_handler_hono() {
+    key_value("http-kv-handler-hono");
+}
+
+#[test]
+fn http_blobstore_handler_hono() {
+    let made = make("http-blobstore-handler-hono");
+    let dev = made.dev();
+    assert!(dev.get("/").body.contains("/blobs"), "usage");
+    assert_eq!(dev.get("/blobs/cat").status, 404);
+    let body = "meow ".repeat(20_000);
+    assert_eq!(dev.send("PUT", "/blobs/cat", &body).status, 201);
+    assert_eq!(dev.get("/blobs/cat"), answer(200, &body));
+    let info: serde_json::Value = serde_json::from_str(&dev.get("/blobs/cat/info").body).unwrap();
+    assert_eq!((info["name"].as_str(), info["size"].as_u64()), (Some("cat"), Some(100_000)));
+    assert_eq!(dev.get("/blobs"), answer(200, r#"["cat"]"#));
+    assert_eq!(dev.request("DELETE", "/blobs/cat", None, &[]).status, 204);
+    assert_eq!(dev.get("/blobs/cat").status, 404);
+    dev.stop();
+}
+
+#[test]
+fn http_api_with_distributed_workloads() {
+    let made = make("http-api-with-distributed-workloads");
+    let dev = made.dev();
+    assert!(dev.get("/").body.contains("/task"), "usage");
+    assert_eq!(dev.send("POST", "/task", "hello world").body.trim(), "h3110 w0r1d");
+    let json = [("content-type", "application/json")];
+    let task = br#"{"worker":"leet","payload":"hello"}"#;
+    assert_eq!(dev.request("POST", "/task", Some(task), &json).body.trim(), "h3110");
+    assert_eq!(dev.request("POST", "/task", Some(b"{}"), &json).status, 400);
+    assert_eq!(dev.get("/nowhere").status, 404);
+    dev.stop();
+}
+
+#[test]
+fn an_edit_of_a_rust_project_is_served() {
+    let made = make("http-hello-world");
+    let mut dev = made.dev();
+    let source = made.root.join("src/lib.rs");
+    let text = std::fs::read_to_string(&source).unwrap();
+    write(&source, text.replace("Hello from wash!", "Edited!"));
+    dev.answers("/", "Edited!\n");
+    write(&source, "this is not Rust");
+    dev.wait_for("build-failed");
+    assert!(dev.stderr().contains("src/lib.rs"), "the compiler's own words are shown");
+    assert_eq!(dev.get("/"), answer(200, "Edited!\n"));
+    write(&source, text.replace("Hello from wash!", "Repaired!"));
+    dev.answers("/", "Repaired!\n");
+    dev.stop();
+}
+
+#[test]
+fn an_edit_of_a_typescript_project_is_served() {
+    let made = make("http-hello-world-hono");
+    let mut dev = made.dev();
+    dev.patience = TOOLCHAIN_PATIENCE;
+    let source = made.root.join("src/index.ts");
+    let text = std::fs::read_to_string(&source).unwrap();
+    assert!(text.contains("Hello from wash!"), "{text}");
+    write(&source, text.replace("Hello from wash!", "Edited!"));
+    dev.answers("/", "Edited!\n");
+    dev.stop();
+}

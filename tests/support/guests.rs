@@ -1,0 +1,78 @@
+//! The components that tests serve: real programs, compiled once by the real toolchain.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// What the probe answers at `/version`; the digits can be replaced in the compiled file.
+const MARKER: &[u8] = b"WASH-PROBE-VERSION-0000";
+
+/// The component with a route for everything that a host does.
+pub fn probe() -> Vec<u8> {
+    read("wasm32-wasip2/release/probe.wasm")
+}
+
+/// The probe of another version: the same program with another marker.
+pub fn probe_version(version: u32) -> Vec<u8> {
+    let mut bytes = probe();
+    let digits = format!("{version:04}");
+    let places: Vec<usize> =
+        bytes.windows(MARKER.len()).enumerate().filter(|(_, window)| *window == MARKER).map(|(at, _)| at).collect();
+    assert_eq!(places.len(), 1, "the marker stands once in the probe");
+    let end = places[0] + MARKER.len();
+    bytes[end - 4..end].copy_from_slice(digits.as_bytes());
+    bytes
+}
+
+/// What `/version` answers for [`probe_version`].
+pub fn marker(version: u32) -> String {
+    format!("WASH-PROBE-VERSION-{version:04}")
+}
+
+/// Answers messages.
+pub fn echo_worker() -> Vec<u8> {
+    read("wasm32-wasip2/release/echo_worker.wasm")
+}
+
+/// Imports what nobody provides.
+pub fn missing_import() -> Vec<u8> {
+    read("wasm32-wasip2/release/missing_import.wasm")
+}
+
+/// A core module, no component.
+pub fn core_module() -> Vec<u8> {
+    read("wasm32-wasip1/release/core-module.wasm")
+}
+
+fn read(path: &str) -> Vec<u8> {
+    let path = built().join(path);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("the guest {}: {error}", path.display()))
+}
+
+/// Builds all guests, once a process, one process at a time: cargo does nothing the second time.
+fn built() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let target = root.join("target/guests");
+        std::fs::create_dir_all(&target).expect("a folder for the guests");
+        let lock = File::create(target.join("build.lock")).expect("a lock file");
+        lock.lock().expect("the lock");
+        for args in [
+            &["--target", "wasm32-wasip2", "--workspace", "--exclude", "core-module"][..],
+            &["--target", "wasm32-wasip1", "--package", "core-module"][..],
+        ] {
+            let status = Command::new("cargo")
+                .args(["build", "--release", "--quiet", "--locked"])
+                .args(args)
+                .current_dir(root.join("tests/guests"))
+                .env("CARGO_TARGET_DIR", &target)
+                .env_remove("RUSTFLAGS")
+                .status()
+                .expect("cargo starts");
+            assert!(status.success(), "the guests do not build; is the target there? scripts/rust-target");
+        }
+        target
+    })
+}
