@@ -21,7 +21,7 @@ pub struct HostedInterface {
     pub functions: Vec<(String, String)>,
 }
 
-/// Returns all interfaces, sorted by name; versions of one interface in the order of [`PACKAGES`].
+/// Returns all interfaces, sorted by name; versions of one interface from old to new.
 pub fn hosted() -> &'static [HostedInterface] {
     static HOSTED: LazyLock<Vec<HostedInterface>> = LazyLock::new(|| {
         let resolve = read(PACKAGES);

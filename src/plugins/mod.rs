@@ -149,17 +149,88 @@ impl capability::ForComponent for ForComponent {
 
 #[cfg(test)]
 mod tests {
+    use super::bindings::wasi::keyvalue::store::{self, HostBucket};
+    use super::keyvalue::host::Bucket;
     use super::*;
-    use wasmtime::{Config, Engine};
+    use crate::runtime::observer::Blind;
+    use crate::runtime::workload::HostInterface;
+    use wasmtime::component::{Resource, ResourceTable};
 
     /// A workload of which only the name matters.
     pub fn workload(namespace: &str, name: &str) -> Workload {
         Workload { namespace: namespace.into(), name: name.into(), ..Default::default() }
     }
 
+    async fn open(configured: &ForComponent, table: &mut ResourceTable) -> Resource<Bucket> {
+        let view = &mut keyvalue::host::View { state: &configured.0.keyvalue, table };
+        store::Host::open(view, "default".into()).await.unwrap().unwrap()
+    }
+
+    /// What a component of the workload finds under a key, and leaves there.
+    async fn exchange(installed: &Installed, workload: &Workload, value: &str) -> Option<Vec<u8>> {
+        let observer: Arc<dyn Observer> = Arc::new(Blind);
+        let configured = installed.configure(workload, &Component::default(), &observer).unwrap();
+        let mut table = ResourceTable::new();
+        let (bucket, again) = (open(&configured, &mut table).await, open(&configured, &mut table).await);
+        let view = &mut keyvalue::host::View { state: &configured.0.keyvalue, table: &mut table };
+        let found = view.get(bucket, "k".into()).await.unwrap().unwrap();
+        view.set(again, "k".into(), value.into()).await.unwrap().unwrap();
+        found
+    }
+
+    #[tokio::test]
+    async fn data_belongs_to_the_workload_and_not_to_a_version_of_it() {
+        let installed = Installed::new(&InstalledOptions::default()).unwrap();
+        let (one, two) = (workload("default", "one"), workload("default", "two"));
+        assert_eq!(exchange(&installed, &one, "1").await, None);
+        assert_eq!(exchange(&installed, &one, "2").await.unwrap(), b"1");
+        assert_eq!(exchange(&installed, &two, "3").await, None);
+        installed.forget(&one.id());
+        assert_eq!(exchange(&installed, &one, "4").await, None);
+        assert_eq!(exchange(&installed, &two, "5").await.unwrap(), b"3");
+    }
+
+    #[tokio::test]
+    async fn options_that_stay_keep_their_data_when_others_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs_only =
+            InstalledOptions { blobstore_path: Some(folder.path().join("blobs")), ..InstalledOptions::default() };
+        let hello = workload("default", "hello");
+        let installed = Installed::new(&InstalledOptions::default()).unwrap();
+        exchange(&installed, &hello, "1").await;
+        let installed = installed.with(&blobs_only).unwrap();
+        assert_eq!(exchange(&installed, &hello, "2").await.unwrap(), b"1");
+
+        let both = InstalledOptions { keyvalue_path: Some(folder.path().join("kv")), ..blobs_only };
+        let installed = installed.with(&both).unwrap();
+        assert_eq!(exchange(&installed, &hello, "3").await, None);
+        // The same folders once more, while they are open.
+        let again = Installed::new(&both).unwrap();
+        assert_eq!(exchange(&again, &hello, "4").await.unwrap(), b"3");
+    }
+
+    #[tokio::test]
+    async fn a_fresh_start_deletes_what_folders_keep_and_stopping_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = InstalledOptions { keyvalue_path: Some(folder.path().into()), ..InstalledOptions::default() };
+        let hello = workload("default", "hello");
+        let installed = Installed::new(&options).unwrap();
+        exchange(&installed, &hello, "1").await;
+        installed.forget(&hello.id());
+        assert_eq!(exchange(&installed, &hello, "2").await.unwrap(), b"1");
+        installed.fresh(&hello.id()).await.unwrap();
+        assert_eq!(exchange(&installed, &hello, "3").await, None);
+    }
+
     #[test]
-    fn all_capabilities_fit_into_one_linker() {
-        let engine = Engine::new(Config::new().wasm_component_model(true)).unwrap();
-        Installed::link(&mut Linker::new(&engine)).unwrap();
+    fn a_wrong_setting_is_said_before_anything_runs() {
+        let mut hello = workload("default", "hello");
+        let config = [("bucketz".to_string(), "x".to_string())].into();
+        let (namespace, package) = ("wasi".into(), "keyvalue".into());
+        hello.host_interfaces = vec![HostInterface { namespace, package, config, ..HostInterface::default() }];
+        let installed = Installed::new(&InstalledOptions::default()).unwrap();
+        let observer: Arc<dyn Observer> = Arc::new(Blind);
+        let error = installed.configure(&hello, &Component::default(), &observer).err().unwrap();
+        assert_eq!(error.message(), "`wasi:keyvalue` has no setting `bucketz`");
     }
 }

@@ -103,7 +103,7 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, String>>;
 /// Keeps the data.
 ///
 /// Every operation is atomic but for deleting several objects. An operation in a container that does
-/// not exist fails with [`no_container`]. An answer of a persistent backend means that the change
+/// not exist fails with `no_container`. An answer of a persistent backend means that the change
 /// survives a crash.
 pub trait Backend: Send + Sync + 'static {
     /// Makes an empty container; returns whether it is new.
@@ -129,7 +129,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Returns what is known of an object; `None` where there is none.
     fn object<'a>(&'a self, object: &'a ObjectId) -> Answer<'a, Option<ObjectInfo>>;
 
-    /// Returns a part of an object. Fails with [`no_object`] where there is none.
+    /// Returns a part of an object. Fails with `no_object` where there is none.
     fn read<'a>(&'a self, object: &'a ObjectId, range: Range) -> Answer<'a, Content>;
 
     /// Begins the content of an object whose name is told at the end.

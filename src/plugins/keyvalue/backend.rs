@@ -77,7 +77,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Deletes several keys; those that are not there are no error.
     fn delete_many<'a>(&'a self, bucket: &'a BucketId, keys: Vec<String>) -> Answer<'a, ()>;
 
-    /// Adds to the number under a key, as [`incremented`] does it, and returns the sum.
+    /// Adds to the number under a key, as `incremented` does it, and returns the sum.
     fn increment<'a>(&'a self, bucket: &'a BucketId, key: &'a str, delta: u64) -> Answer<'a, u64>;
 
     /// Drops what is only in memory of a workload's data. A persistent backend has nothing to do.

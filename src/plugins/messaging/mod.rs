@@ -6,6 +6,8 @@
 
 mod backend;
 mod backends;
+#[cfg(test)]
+mod conformance;
 pub mod host;
 pub mod subject;
 

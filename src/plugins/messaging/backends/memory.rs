@@ -12,8 +12,9 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::AbortHandle;
 
-use super::requests::{Requests, Share};
+use super::requests::{DROPPED, Requests, Share};
 use crate::plugins::messaging::backend::{Answer, Backend, Broker, BrokerMessage, Handler, Subscription};
 use crate::runtime::workload::WorkloadId;
 
@@ -72,6 +73,17 @@ struct Table {
 struct Route {
     subscription: Subscription,
     queue: Queue,
+    /// Runs as long as the route exists.
+    task: Task,
+}
+
+/// What hands the messages of a queue out. Dropped, it stops, and those that wait are dropped.
+struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 #[derive(Clone)]
@@ -108,7 +120,8 @@ impl MemoryBroker {
     }
 
     fn close(&self) {
-        *self.write() = Table { closed: true, routes: Vec::new() };
+        let table = std::mem::replace(&mut *self.write(), Table { closed: true, routes: Vec::new() });
+        drop(table);
         self.requests.fail_all(STOPPED);
     }
 
@@ -143,10 +156,11 @@ impl MemoryBroker {
         Some(route.subscription.handler.clone())
     }
 
-    fn new_queue(&self, name: &str) -> Queue {
+    fn new_queue(&self, name: &str) -> (Queue, Task) {
         let (sender, receiver) = mpsc::channel(self.limits.queued);
-        tokio::spawn(hand_out(self.this.clone(), name.to_string(), receiver, self.limits.in_flight));
-        Queue { sender, room: Arc::new(Semaphore::new(self.limits.queued_kib as usize)) }
+        let task = tokio::spawn(hand_out(self.this.clone(), name.to_string(), receiver, self.limits.in_flight));
+        let room = Arc::new(Semaphore::new(self.limits.queued_kib as usize));
+        (Queue { sender, room }, Task(task.abort_handle()))
     }
 
     async fn publish(&self, message: BrokerMessage) -> Result<(), String> {
@@ -179,7 +193,8 @@ impl MemoryBroker {
         answered.unwrap_or_else(|_| Err(format!("no answer from `{subject}` within {} ms", timeout.as_millis())))
     }
 
-    /// Puts a message into a queue when there is room, and waits for it while there is none.
+    /// Puts a message into a queue when there is room, and waits for it while there is none. Somebody
+    /// who has just stopped to subscribe is nobody who must be given it.
     async fn enqueue(
         &self,
         name: &str,
@@ -188,15 +203,16 @@ impl MemoryBroker {
         mut share: Option<Share>,
     ) -> Result<(), String> {
         let full = || format!("`{name}` does not keep up with its messages: {} wait", self.limits.queued);
-        if let Some(share) = &mut share {
-            share.may_fail(full());
-        }
+        may_fail(&mut share, full());
         let kib = 1 + (message.body.len() >> 10) as u32;
         let put = async {
-            let closed = || format!("`{name}` does not subscribe any more");
-            let room = queue.room.clone().acquire_many_owned(kib).await.map_err(|_| closed())?;
-            let place = queue.sender.reserve().await.map_err(|_| closed())?;
-            place.send(Delivery { message, share, room });
+            let (room, place) = (queue.room.clone().acquire_many_owned(kib), queue.sender.reserve());
+            let (Ok(room), Ok(place)) = (room.await, place.await) else {
+                may_fail(&mut share, format!("`{name}` does not subscribe any more"));
+                return Ok(());
+            };
+            may_fail(&mut share, DROPPED);
+            place.send(Delivery { message, share: share.take(), room });
             Ok(())
         };
         futures::pin_mut!(put);
@@ -218,24 +234,32 @@ impl Broker for MemoryBroker {
     }
 
     fn replace_subscriptions(&self, subscriptions: Vec<Subscription>) {
+        // Dropped when the table is free again: a handler may be the last to hold a compiled component.
+        let mut retired = Vec::new();
+        let mut queues = HashMap::new();
         let mut table = self.write();
         if table.closed {
             return;
         }
-        let mut old: HashMap<_, _> =
-            table.routes.drain(..).map(|route| (route.subscription.name, route.queue)).collect();
-        table.routes = subscriptions
-            .into_iter()
-            .map(|subscription| {
-                let queue = old.remove(&subscription.name);
-                Route { queue: queue.unwrap_or_else(|| self.new_queue(&subscription.name)), subscription }
-            })
-            .collect();
+        for Route { subscription, queue, task } in table.routes.drain(..) {
+            queues.insert(subscription.name.clone(), (queue, task));
+            retired.push(subscription);
+        }
+        for subscription in subscriptions {
+            let kept = queues.remove(&subscription.name);
+            let (queue, task) = kept.unwrap_or_else(|| self.new_queue(&subscription.name));
+            table.routes.push(Route { subscription, queue, task });
+        }
     }
 }
 
-/// Hands the messages of one queue to whichever handler the subscription has by then; ends when the
-/// subscription is gone.
+fn may_fail(share: &mut Option<Share>, reason: impl Into<String>) {
+    if let Some(share) = share {
+        share.may_fail(reason);
+    }
+}
+
+/// Hands the messages of one queue to whichever handler the subscription has by then.
 async fn hand_out(broker: Weak<MemoryBroker>, name: String, mut queue: mpsc::Receiver<Delivery>, in_flight: usize) {
     let permits = Arc::new(Semaphore::new(in_flight));
     loop {
@@ -243,9 +267,7 @@ async fn hand_out(broker: Weak<MemoryBroker>, name: String, mut queue: mpsc::Rec
         let Some(Delivery { message, mut share, room }) = queue.recv().await else { return };
         drop(room);
         let Some(handler) = broker.upgrade().and_then(|broker| broker.handler(&name)) else { continue };
-        if let Some(share) = &mut share {
-            share.may_fail(format!("`{name}` failed to handle the message"));
-        }
+        may_fail(&mut share, format!("`{name}` failed to handle the message"));
         tokio::spawn(async move {
             match (handler.handle(message).await, share) {
                 (Ok(()), Some(share)) => share.done(),
@@ -254,5 +276,84 @@ async fn hand_out(broker: Weak<MemoryBroker>, name: String, mut queue: mpsc::Rec
             }
             drop(permit);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugins::messaging::subject::Pattern;
+    use futures::future::BoxFuture;
+
+    /// Tells of each message and then never ends.
+    struct Stuck(mpsc::UnboundedSender<()>);
+
+    impl Handler for Stuck {
+        fn handle(&self, _: BrokerMessage) -> BoxFuture<'_, Result<(), String>> {
+            let _ = self.0.send(());
+            std::future::pending().boxed()
+        }
+    }
+
+    fn message(body: Bytes) -> BrokerMessage {
+        BrokerMessage { subject: "tasks.a".into(), body, reply_to: None }
+    }
+
+    /// A broker without patience, and one handler that is busy with as much as it may be.
+    async fn busy(limits: Limits) -> Arc<MemoryBroker> {
+        let broker = MemoryBroker::new(Limits { patience: Duration::ZERO, ..limits });
+        let (sender, mut begun) = mpsc::unbounded_channel();
+        broker.replace_subscriptions(vec![Subscription {
+            name: "worker".into(),
+            patterns: vec![Pattern::everything()],
+            group: None,
+            handler: Arc::new(Stuck(sender)),
+        }]);
+        for _ in 0..limits.in_flight {
+            broker.publish(message(Bytes::new())).await.unwrap();
+            begun.recv().await.unwrap();
+        }
+        broker
+    }
+
+    #[tokio::test]
+    async fn who_sends_too_many_messages_is_told_who_does_not_keep_up() {
+        let broker = busy(Limits { queued: 3, in_flight: 2, ..LIMITS }).await;
+        for _ in 0..3 {
+            broker.publish(message(Bytes::new())).await.unwrap();
+        }
+        let error = broker.publish(message(Bytes::new())).await.unwrap_err();
+        assert_eq!(error, "`worker` does not keep up with its messages: 3 wait");
+        let error = broker.request("tasks.a".into(), Bytes::new(), Duration::from_secs(60)).await.unwrap_err();
+        assert_eq!(error, "`worker` does not keep up with its messages: 3 wait");
+        assert_eq!(broker.requests.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn large_messages_fill_a_queue_sooner() {
+        let broker = busy(Limits { queued_kib: 100, in_flight: 1, ..LIMITS }).await;
+        let large = Bytes::from(vec![0; 60 << 10]);
+        broker.publish(message(large.clone())).await.unwrap();
+        assert!(broker.publish(message(large)).await.is_err());
+        broker.publish(message(Bytes::new())).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn messages_that_wait_for_somebody_who_has_gone_fail_their_requests() {
+        let broker = busy(Limits { in_flight: 1, ..LIMITS }).await;
+        let mut request = Box::pin(broker.request("tasks.a".into(), Bytes::new(), Duration::from_secs(60)));
+        assert!((&mut request).now_or_never().is_none());
+        broker.replace_subscriptions(Vec::new());
+        assert_eq!(request.await.unwrap_err(), DROPPED);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_nobody_waits_for_any_more_is_forgotten() {
+        let broker = busy(Limits { in_flight: 1, ..LIMITS }).await;
+        let mut request = Box::pin(broker.request("tasks.a".into(), Bytes::new(), Duration::from_secs(60)));
+        assert!((&mut request).now_or_never().is_none());
+        assert_eq!(broker.requests.count(), 1);
+        drop(request);
+        assert_eq!(broker.requests.count(), 0);
     }
 }

@@ -11,6 +11,9 @@ use tokio::sync::oneshot;
 use crate::plugins::messaging::backend::BrokerMessage;
 use crate::plugins::messaging::subject::INBOX;
 
+/// Why a request fails whose message waited for somebody who has gone.
+pub const DROPPED: &str = "the message was dropped before anybody handled it";
+
 type Answer = Result<BrokerMessage, String>;
 
 /// All requests of a broker that wait, by the subject that their answer goes to.
@@ -54,6 +57,12 @@ impl Requests {
         }
     }
 
+    /// How many wait.
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Answer>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,7 +89,7 @@ impl Waiting {
             requests: self.requests.clone(),
             inbox: self.inbox.clone(),
             open: open.clone(),
-            failure: Some("the message was dropped before anybody handled it".into()),
+            failure: Some(DROPPED.into()),
         };
         std::iter::repeat_with(share).take(count).collect()
     }
