@@ -24,7 +24,6 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::{Error, Result};
 use crate::host::{Host, Ready, Slot, StartError};
 use crate::plugins::{Installed, InstalledOptions};
-use crate::progress::Silent;
 use crate::project::{self, Project, settings};
 use crate::runtime::engine::{Engine, EngineOptions};
 use crate::runtime::http::server::{Bound, Server};
@@ -357,12 +356,12 @@ impl Session {
         self.feed.tell(Report::Building { name: node.name.clone() });
         let (cancel, cancelled) = oneshot::channel::<()>();
         node.cancel = Some(cancel);
-        let (project, watcher, inputs, epoch) =
-            (node.project.clone(), self.watcher.clone(), self.inputs.clone(), self.epoch);
+        let (project, watcher, inputs, epoch, feed) =
+            (node.project.clone(), self.watcher.clone(), self.inputs.clone(), self.epoch, self.feed.clone());
         tokio::spawn(async move {
             let begun = Instant::now();
             let result = tokio::select! {
-                result = toolchain::build(&project, &options, &Silent) => Some(result.map(Box::new)),
+                result = toolchain::build(&project, &options, &feed) => Some(result.map(Box::new)),
                 // Used or dropped: the build is not wanted any more. Dropping it ends its processes.
                 _ = cancelled => None,
             };

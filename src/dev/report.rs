@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::component::Description;
 use crate::error::{Error, Result};
+use crate::progress::{Busy, Progress};
 use crate::runtime::observer::{Fault, Observer, Output, RequestRecord};
 
 /// So many lines may wait to be shown. A terminal that is slower than the requests must not slow
@@ -24,6 +25,8 @@ pub enum Report {
     Recognised { name: String, because: String, command: String },
     /// A build begins.
     Building { name: String },
+    /// A step of a build that is worth telling, e.g. the installation of packages.
+    Step { verb: String, object: String },
     /// Edits came while a build runs.
     Waiting { name: String, files: usize },
     /// A build ended well; `changed` says whether its component is another one.
@@ -50,6 +53,8 @@ pub enum Report {
     NotShown { lines: u64 },
     /// Something odd.
     Warning { message: String, hint: Option<String> },
+    /// What to type or change next.
+    Hint { message: String },
     /// The loop ends; requests that run are finished.
     Stopping { connections: usize },
     /// The loop has ended.
@@ -134,6 +139,27 @@ impl Showing {
     pub fn finish(self) {
         let _ = self.queue.send(Item::End);
         let _ = self.thread.join();
+    }
+}
+
+/// For builds: what they do is told, but for the beginning of the build itself, which the loop tells.
+impl Progress for Feed {
+    fn status(&self, verb: &str, object: &str) {
+        if verb != "Building" {
+            self.tell(Report::Step { verb: verb.into(), object: object.into() });
+        }
+    }
+
+    fn warning(&self, message: &str) {
+        self.tell(Report::Warning { message: message.into(), hint: None });
+    }
+
+    fn hint(&self, message: &str) {
+        self.tell(Report::Hint { message: message.into() });
+    }
+
+    fn busy(&self, _: &str) -> Busy {
+        Busy::hidden()
     }
 }
 

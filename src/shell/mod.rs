@@ -64,6 +64,11 @@ impl Shell {
         self.format
     }
 
+    /// Whether stderr shows colours: what others write there may have them, too.
+    pub fn has_colour(&self) -> bool {
+        anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+    }
+
     /// Prints the result of a command: `text` for people, `document` for programs.
     pub fn result<T: Serialize>(&self, command: &str, document: &T, text: impl FnOnce() -> String) {
         match self.format {
@@ -211,7 +216,8 @@ pub fn render(error: &Error) -> String {
             text.push_str(line);
         }
     }
-    if let Some(details) = error.details_text() {
+    // What a tool has just shown on the terminal is not shown again.
+    if let Some(details) = error.details_text().filter(|_| !error.is_explained()) {
         text.push('\n');
         text.push_str(details.trim_end());
     }

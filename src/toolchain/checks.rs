@@ -198,7 +198,9 @@ async fn add_target(
 ) -> Result<()> {
     let args = ["target", "add", target].map(str::to_string);
     let tool = Tool { title: "rustup target add", program: rustup, args: &args, folder: root, env: &recipe.env };
-    if tool.run(opts.output, stop).await?.success() && is_installed(target, &recipe.env, root, stop).await? {
+    if tool.run(opts.output, &std::sync::Arc::default(), stop).await?.success()
+        && is_installed(target, &recipe.env, root, stop).await?
+    {
         return Ok(());
     }
     Err(Error::failed(format!("`rustup target add {target}` did not install the target")).already_explained())

@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::process::{Stop, Tool};
+use super::process::{Stop, Tail, Tool};
 use super::recipe::{self, Product, Recipe, Step, find_tool};
 use super::{BuildOptions, BuildReport, Stage, adapt, artifact, cargo, checks};
 use crate::error::{Error, Result};
@@ -112,6 +112,7 @@ async fn run_step(
         .ok_or_else(|| Error::failed(format!("`{name}` is not installed: there is no such program in the PATH")))?;
     let title = step.command();
     let tool = Tool { title: &title, program: &program, args, folder, env: &recipe.env };
+    let tail = Arc::new(Tail::default());
     let status = match step {
         Step::Cargo { args } => {
             let args = [args.as_slice(), &["--message-format=json-render-diagnostics".to_string()]].concat();
@@ -119,11 +120,18 @@ async fn run_step(
                 Some(more) => named.extend(more),
                 None => pass_on(line),
             };
-            Tool { args: &args, ..tool }.run_lines(stop, on_line).await?
+            Tool { args: &args, ..tool }.run_lines(opts.output, &tail, stop, on_line).await?
         }
-        _ => tool.run(opts.output, stop).await?,
+        _ => tool.run(opts.output, &tail, stop).await?,
     };
-    if status.success() { Ok(()) } else { Err(failed(step, status, folder)) }
+    if status.success() {
+        return Ok(());
+    }
+    let error = failed(step, status, folder);
+    Err(match tail.text() {
+        Some(text) => error.details(text),
+        None => error,
+    })
 }
 
 #[cfg(unix)]

@@ -56,6 +56,9 @@ pub enum ToolOutput {
     Inherit,
     /// As it comes, all to stderr: stdout is for a JSON document.
     Stderr,
+    /// As it comes, all to stderr, and the end of it into the error of a build that fails: somebody
+    /// else than the terminal shows it, too. `colour`: tools are asked for it.
+    Copied { colour: bool },
 }
 
 /// A component that was built.

@@ -4,13 +4,16 @@
 //! anybody wants it: dropping what waits kills the group, [`Stop`] asks it to end first.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::ToolOutput;
 use crate::error::{Error, Result};
@@ -51,25 +54,38 @@ pub(super) struct Tool<'a> {
 }
 
 impl Tool<'_> {
-    /// Runs it with its output shown as it comes.
-    pub async fn run(&self, output: ToolOutput, stop: &mut Stop) -> Result<ExitStatus> {
-        let mut command = self.command();
+    /// Runs it with its output shown as it comes; `tail` gets the end of what is copied.
+    pub async fn run(&self, output: ToolOutput, tail: &Arc<Tail>, stop: &mut Stop) -> Result<ExitStatus> {
+        let mut command = self.command(output);
         command.stdout(match output {
             ToolOutput::Inherit => Stdio::inherit(),
             ToolOutput::Stderr => stderr_of_ours()?,
+            ToolOutput::Copied { .. } => Stdio::piped(),
         });
         let mut group = self.spawn(&mut command)?;
-        tokio::select! {
-            ended = group.ended() => self.settle(ended),
-            () = stop.requested() => Err(group.terminated().await),
+        let copies = [group.child.stdout.take().map(|pipe| copy(pipe, tail)), group.copy_stderr(tail)];
+        let ended = tokio::select! {
+            ended = group.ended() => ended,
+            () = stop.requested() => return Err(group.terminated().await),
+        };
+        for copied in copies.into_iter().flatten() {
+            let _ = tokio::time::timeout(LAST_OUTPUT, copied).await;
         }
+        self.settle(ended)
     }
 
     /// Runs it and hands over each line of its stdout; stderr is shown as it comes.
-    pub async fn run_lines(&self, stop: &mut Stop, mut on_line: impl FnMut(&[u8])) -> Result<ExitStatus> {
-        let mut command = self.command();
+    pub async fn run_lines(
+        &self,
+        output: ToolOutput,
+        tail: &Arc<Tail>,
+        stop: &mut Stop,
+        mut on_line: impl FnMut(&[u8]),
+    ) -> Result<ExitStatus> {
+        let mut command = self.command(output);
         command.stdout(Stdio::piped());
         let mut group = self.spawn(&mut command)?;
+        let copied = group.copy_stderr(tail);
         let stdout = group.child.stdout.take().ok_or_else(|| Error::bug("a tool has no stdout"))?;
         let reading = async {
             let mut reader = BufReader::new(stdout);
@@ -91,6 +107,9 @@ impl Tool<'_> {
             if !all_read {
                 let _ = tokio::time::timeout(LAST_OUTPUT, reading).await;
             }
+            if let Some(copied) = copied {
+                let _ = tokio::time::timeout(LAST_OUTPUT, copied).await;
+            }
             status
         };
         let ended = tokio::select! {
@@ -106,11 +125,12 @@ impl Tool<'_> {
     /// Runs it quietly and returns what it wrote to stdout; nothing when it fails. Its stderr is shown.
     pub async fn ask(&self, stop: &mut Stop) -> Result<Option<String>> {
         let mut answer = Vec::new();
-        let status = self.run_lines(stop, |line| answer.extend_from_slice(line)).await?;
+        let on_line = |line: &[u8]| answer.extend_from_slice(line);
+        let status = self.run_lines(ToolOutput::Stderr, &Arc::default(), stop, on_line).await?;
         Ok(status.success().then(|| String::from_utf8_lossy(&answer).trim().to_string()))
     }
 
-    fn command(&self) -> Command {
+    fn command(&self, output: ToolOutput) -> Command {
         let mut command = Command::new(self.program);
         #[cfg(not(windows))]
         command.args(self.args);
@@ -129,6 +149,13 @@ impl Tool<'_> {
         }
         command.current_dir(self.folder).env_clear().envs(self.env);
         command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
+        if let ToolOutput::Copied { colour } = output {
+            command.stderr(Stdio::piped());
+            // A tool that writes to a pipe leaves colours out unless it is asked for them.
+            for name in COLOUR.iter().filter(|name| colour && !self.env.contains_key(**name)) {
+                command.env(name, if *name == "CARGO_TERM_COLOR" { "always" } else { "1" });
+            }
+        }
         #[cfg(unix)]
         command.process_group(0);
         command
@@ -154,6 +181,44 @@ impl Tool<'_> {
     }
 }
 
+/// By these, cargo, the tools of Node.js and many others write colours although they write to a pipe.
+const COLOUR: [&str; 3] = ["CARGO_TERM_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"];
+
+/// The end of what a tool has written, for those who do not see the terminal.
+#[derive(Default)]
+pub(super) struct Tail(Mutex<Vec<u8>>);
+
+impl Tail {
+    /// A page of a compiler's errors; the first of them is mostly the one that counts.
+    const MOST: usize = 16 << 10;
+
+    fn push(&self, bytes: &[u8]) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend_from_slice(bytes);
+        let surplus = kept.len().saturating_sub(Self::MOST);
+        kept.drain(..surplus);
+    }
+
+    /// As plain text, without colours; `None` when nothing was written.
+    pub fn text(&self) -> Option<String> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = anstream::adapter::strip_str(&String::from_utf8_lossy(&kept)).to_string();
+        (!text.trim().is_empty()).then(|| text.trim_end().to_string())
+    }
+}
+
+/// Passes on what comes through a pipe to our stderr, as it comes, and keeps the end of it.
+fn copy(mut pipe: impl AsyncRead + Unpin + Send + 'static, tail: &Arc<Tail>) -> JoinHandle<()> {
+    let tail = tail.clone();
+    tokio::spawn(async move {
+        let mut buffer = [0; 8 << 10];
+        while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
+            let _ = std::io::stderr().write_all(&buffer[..count]);
+            tail.push(&buffer[..count]);
+        }
+    })
+}
+
 /// Our stderr, for the stdout of a tool.
 fn stderr_of_ours() -> Result<Stdio> {
     #[cfg(unix)]
@@ -176,6 +241,10 @@ enum End {
 }
 
 impl ProcessGroup {
+    fn copy_stderr(&mut self, tail: &Arc<Tail>) -> Option<JoinHandle<()>> {
+        self.child.stderr.take().map(|pipe| copy(pipe, tail))
+    }
+
     /// Waits for the end of the tool itself, and ends what it has left behind in its group.
     #[cfg(unix)]
     async fn ended(&mut self) -> std::io::Result<End> {

@@ -143,6 +143,7 @@ fn a_broken_build_keeps_the_last_version_and_is_shown_until_it_is_repaired() {
     assert_eq!(dev.get("/version").body, guests::marker(1), "programs get the old version as it is");
     let page = dev.request("GET", "/html", None, &html);
     assert!(page.body.contains("the last version that worked"), "{}", page.body);
+    assert!(page.body.contains("&lt;this&gt; does not build"), "the tool's words are in the page: {}", page.body);
     project.new_version(2);
     dev.wait_for("build-failed");
     project.edit("src/a.txt", "fine again");

@@ -58,7 +58,7 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         poll: args.poll.map(Duration::from_millis),
         fresh: args.fresh,
         env: ctx.env.as_ref().clone(),
-        tool_output: if ctx.shell.format() == Format::Json { ToolOutput::Stderr } else { ToolOutput::Inherit },
+        tool_output: ToolOutput::Copied { colour: ctx.shell.has_colour() },
         offline: ctx.offline,
         cache: ctx.dirs.cache.clone(),
     };

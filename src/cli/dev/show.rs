@@ -70,6 +70,8 @@ impl Show {
                 shell.line(&format!("{DIM}           {because}; builds with `{command}`{DIM:#}"));
             }
             Report::Building { name } => shell.status("Building", name),
+            Report::Step { verb, object } => shell.status(verb, object),
+            Report::Hint { message } => shell.hint(message),
             Report::Waiting { name, files } => {
                 let files =
                     if *files == 1 { "1 newer change waits".into() } else { format!("{files} newer changes wait") };
@@ -220,6 +222,8 @@ fn event(report: &Report) -> Value {
             json!({"event": "recognised", "project": name, "because": because, "command": command})
         }
         Report::Building { name } => json!({"event": "building", "project": name}),
+        Report::Step { verb, object } => json!({"event": "step", "verb": verb, "object": object}),
+        Report::Hint { message } => json!({"event": "hint", "message": message}),
         Report::Waiting { name, files } => json!({"event": "waiting", "project": name, "files": files}),
         Report::Built { name, path, description, changed, time } => json!({
             "event": "built", "project": name, "path": path, "changed": changed,
