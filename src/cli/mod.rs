@@ -110,7 +110,15 @@ pub fn main() -> u8 {
         Err(error) => {
             // Help and version are results: they go to stdout and are a success.
             let _ = error.print();
-            return if error.use_stderr() { 2 } else { 0 };
+            if !error.use_stderr() {
+                return 0;
+            }
+            if wants_json() {
+                let text = error.to_string();
+                let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_string();
+                Shell::new(Format::Json).error_document("wash", &Error::usage(message).details(text));
+            }
+            return 2;
         }
     };
     let format = match cli.global.output {
@@ -120,12 +128,19 @@ pub fn main() -> u8 {
     let shell = Arc::new(Shell::new(format));
     let command = cli.command.name();
     match run(cli, format, shell.clone()) {
-        Ok(()) => 0,
+        Ok(()) => u8::from(shell.has_lost_output()),
         Err(error) => {
             shell.error(command, &error);
             error.exit_code()
         }
     }
+}
+
+/// Whether a command line that cannot be parsed asks for JSON all the same.
+fn wants_json() -> bool {
+    let args: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    args.iter().any(|arg| arg == "-ojson" || arg == "-o=json" || arg == "--output=json")
+        || args.windows(2).any(|pair| (pair[0] == "-o" || pair[0] == "--output") && pair[1] == "json")
 }
 
 fn run(cli: Cli, format: Format, shell: Arc<Shell>) -> Result<()> {

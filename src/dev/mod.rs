@@ -123,6 +123,7 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
         watcher: Arc::new(watcher),
         stamps,
         generated: BTreeSet::new(),
+        settings_broken: false,
         edited_at: Instant::now(),
         inputs,
     };
@@ -169,6 +170,8 @@ struct Session {
     stamps: stamp::Stamps,
     /// Files that turned out to be written by builds.
     generated: BTreeSet<PathBuf>,
+    /// The settings in force are not those in the file, which is wrong.
+    settings_broken: bool,
     edited_at: Instant,
     inputs: mpsc::UnboundedSender<Input>,
 }
@@ -266,18 +269,19 @@ impl Session {
         });
         let (project, mut nodes, address) = match loaded {
             Ok(loaded) => loaded,
-            Err(error) => {
-                self.feed.tell(Report::SettingsInvalid { error });
-                return false;
-            }
+            Err(error) => return self.refuse_settings(error),
         };
         let keys = differences(&self.project, &project);
+        let repaired = std::mem::take(&mut self.settings_broken);
         if keys.is_empty() {
+            if repaired {
+                self.feed.tell(Report::SettingsChanged { keys });
+                self.gateway.set_status(Status::Fine);
+            }
             return false;
         }
         if let Err(error) = self.apply(&project, address) {
-            self.feed.tell(Report::SettingsInvalid { error });
-            return false;
+            return self.refuse_settings(error);
         }
         self.feed.tell(Report::SettingsChanged { keys });
         for node in &mut nodes {
@@ -299,6 +303,13 @@ impl Session {
         self.watcher.set_scope(scope_of(&self.project, &self.nodes, &self.generated));
         self.begin(false).await;
         true
+    }
+
+    fn refuse_settings(&mut self, error: Error) -> bool {
+        self.settings_broken = true;
+        self.set_broken(&error);
+        self.feed.tell(Report::SettingsInvalid { error });
+        false
     }
 
     /// Puts the settings in force that are not part of the workload.
@@ -573,8 +584,10 @@ fn bind(address: SocketAddr) -> Result<Bound> {
         std::io::ErrorKind::AddrInUse => {
             let owner = listeners::get_process_by_port(address.port(), listeners::Protocol::TCP);
             let by = owner.map(|owner| format!(" by `{}` (process {})", owner.name, owner.pid)).unwrap_or_default();
-            Error::failed(format!("the address {address} is already in use{by}"))
-                .hint("choose another port: wash dev --port 8001 (0 takes a free one)")
+            Error::failed(format!("the address {address} is already in use{by}")).hint(format!(
+                "choose another port: wash dev --port {} (0 takes a free one)",
+                address.port().wrapping_add(1)
+            ))
         }
         std::io::ErrorKind::PermissionDenied => {
             Error::caused_by(format!("listening on {address} is not permitted"), &error)

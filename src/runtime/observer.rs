@@ -26,6 +26,8 @@ pub struct RequestRecord {
     pub generation: u64,
     /// Whether the client left before the response was complete.
     pub client_left: bool,
+    /// Whether the response was cut because the component failed in the middle of it.
+    pub cut: bool,
 }
 
 /// Where a guest wrote a line.

@@ -45,6 +45,8 @@ pub struct Shell {
     stderr_is_terminal: bool,
     /// Events have been printed: a document would not be one of them.
     streaming: AtomicBool,
+    /// Something could not be written to stdout.
+    lost: AtomicBool,
 }
 
 impl Shell {
@@ -56,12 +58,18 @@ impl Shell {
             bars: indicatif::MultiProgress::new(),
             stderr_is_terminal: io::stderr().is_terminal(),
             streaming: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
         }
     }
 
     /// What stdout is for.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// Whether a result could not be written: the command has failed then.
+    pub fn has_lost_output(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Whether stderr shows colours: what others write there may have them, too.
@@ -117,8 +125,13 @@ impl Shell {
             self.stderr(&render(error));
         }
         if self.format == Format::Json && !self.streaming.load(Ordering::Relaxed) {
-            self.document(command, &serde_json::json!({ "error": error_document(error) }));
+            self.error_document(command, error);
         }
+    }
+
+    /// Prints an error that people have already been shown as the one document.
+    pub fn error_document(&self, command: &str, error: &Error) {
+        self.document(command, &serde_json::json!({ "error": error_document(error) }));
     }
 
     /// Renders an error of something that goes on (a failed rebuild); never a JSON document.
@@ -146,6 +159,7 @@ impl Shell {
         if let Err(error) = written
             && error.kind() != io::ErrorKind::BrokenPipe
         {
+            self.lost.store(true, Ordering::Relaxed);
             let _ = writeln!(anstream::stderr(), "error: cannot write to stdout: {error}");
         }
     }

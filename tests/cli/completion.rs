@@ -27,7 +27,7 @@ fn bash_completes_subcommands_and_flags() {
     let complete = |words: &str| {
         let count = words.split(' ').count() - 1;
         let line = format!(
-            "source '{}'; COMP_WORDS=({words}); COMP_CWORD={count}; _wash wash; printf '%s ' \"${{COMPREPLY[@]}}\"",
+            "source '{}'; COMP_WORDS=({words}); COMP_CWORD={count}; _wash wash \"${{COMP_WORDS[{count}]}}\" x; printf '%s ' \"${{COMPREPLY[@]}}\"",
             script.display()
         );
         run(std::process::Command::new("bash").args(["-c", &line])).stdout
@@ -41,4 +41,12 @@ fn another_shell_is_a_usage_error_that_names_those_known() {
     let ended = run(&mut Sandbox::new().wash(["completion", "tcsh"])).expect_code(2);
     assert!(ended.stderr.contains("elvish") && ended.stderr.contains("zsh"), "{}", ended.stderr);
     assert_eq!(ended.stdout, "");
+}
+
+#[test]
+fn a_usage_error_is_one_document_for_programs() {
+    for args in [["bogus", "-o", "json"], ["-o", "json", "bogus"], ["dev", "--output=json", "--bogus"]] {
+        let ended = run(&mut Sandbox::new().wash(args)).expect_code(2);
+        assert_eq!(ended.json()["error"]["exit_code"], 2, "{args:?}");
+    }
 }

@@ -67,6 +67,8 @@ fn a_trap_in_the_middle_of_a_response_does_not_look_complete() {
     let cut = crate::support::dev::request(&dev.url, "GET", "/traplate", None, &[]);
     assert!(cut.is_err(), "{cut:?}");
     dev.wait_for("fault");
+    let request = dev.wait_for("request");
+    assert_eq!((request["cut"].as_bool(), request["client_left"].as_bool()), (Some(true), Some(false)), "{request}");
     assert_eq!(dev.get("/version").body, guests::marker(1));
     dev.stop();
 }

@@ -34,6 +34,11 @@ fn an_invalid_edit_of_the_settings_keeps_those_before() {
     let invalid = dev.wait_for("settings-invalid");
     assert!(invalid["error"].to_string().contains("environment"), "{invalid}");
     assert_eq!(dev.get("/version").body, guests::marker(1));
+    let html = [("accept", "text/html")];
+    assert!(dev.request("GET", "/html", None, &html).body.contains("enviroment"), "the page tells, too");
+    write(&root.join(".wash/config.yaml"), &settings);
+    assert_eq!(dev.wait_for("settings-changed")["keys"], serde_json::json!([]), "the error is gone");
+    assert!(!dev.request("GET", "/html", None, &html).body.contains("enviroment"));
     write(&root.join(".wash/config.yaml"), format!("{settings}dev:\n  environment:\n    A: b\n"));
     dev.wait_for("settings-changed");
     dev.ready();

@@ -11,6 +11,10 @@ use crate::shell::Shell;
 /// What the keys do, for the line that tells.
 pub const HELP: &str = "r rebuild · c clear · o open · q quit";
 
+/// How often to look whether the terminal is ours again.
+#[cfg(unix)]
+const BACKGROUND_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// The address to open; known once the port is bound.
 pub type Url = Arc<Mutex<Option<String>>>;
 
@@ -23,27 +27,61 @@ pub struct Keys {
 /// Begins to listen; `None` where that cannot be done.
 #[cfg(unix)]
 pub fn listen(commands: mpsc::Sender<Command>, shell: Arc<Shell>, url: Url) -> Option<Keys> {
-    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    use tokio::signal::unix::{SignalKind, signal};
 
-    let stdin = rustix::stdio::stdin();
-    let before = tcgetattr(stdin).ok()?;
-    let mut single = before.clone();
-    // Only line editing and echo go: ctrl-c stays a signal, and output stays as it is.
-    single.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
-    tcsetattr(stdin, OptionalActions::Now, &single).ok()?;
+    let before = rustix::termios::tcgetattr(rustix::stdio::stdin()).ok()?;
+    single_keys(&before);
+    // After ctrl-z the user's shell has had the terminal, and has set it for itself.
+    const SIGCONT: i32 = 18;
+    let modes = before.clone();
+    if let Ok(mut continued) = signal(SignalKind::from_raw(SIGCONT)) {
+        tokio::spawn(async move {
+            while continued.recv().await.is_some() {
+                single_keys(&modes);
+            }
+        });
+    }
     std::thread::Builder::new()
         .name("wash-keys".into())
         .spawn(move || {
             let mut byte = [0];
             // Ends with the process: a read of a terminal cannot be ended otherwise.
-            while let Ok(1) = rustix::io::read(rustix::stdio::stdin(), &mut byte) {
-                if !press(byte[0], &commands, &shell, &url) {
-                    return;
+            loop {
+                // In the background a read would stop us.
+                if !terminal_is_ours() {
+                    std::thread::sleep(BACKGROUND_PAUSE);
+                    continue;
+                }
+                match rustix::io::read(rustix::stdio::stdin(), &mut byte) {
+                    Ok(1) if press(byte[0], &commands, &shell, &url) => {}
+                    Err(rustix::io::Errno::INTR) => {}
+                    _ => return,
                 }
             }
         })
         .ok()?;
     Some(Keys { before })
+}
+
+/// Switches line editing and echo off: ctrl-c stays a signal, and output stays as it is. In the
+/// background the terminal is somebody else's, and touching it would stop us.
+#[cfg(unix)]
+fn single_keys(before: &rustix::termios::Termios) {
+    use rustix::termios::{LocalModes, OptionalActions, tcsetattr};
+
+    let stdin = rustix::stdio::stdin();
+    if terminal_is_ours() {
+        let mut single = before.clone();
+        single.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
+        let _ = tcsetattr(stdin, OptionalActions::Now, &single);
+    }
+}
+
+/// Whether we are in the foreground. A terminal that is not the one of our session (then the system
+/// does not tell) has no foreground, and cannot stop us.
+#[cfg(unix)]
+fn terminal_is_ours() -> bool {
+    rustix::termios::tcgetpgrp(rustix::stdio::stdin()).map_or(true, |group| group == rustix::process::getpgrp())
 }
 
 #[cfg(not(unix))]
@@ -87,6 +125,9 @@ pub fn open_browser(shell: &Shell, url: &str) {
 impl Drop for Keys {
     fn drop(&mut self) {
         use rustix::termios::{OptionalActions, tcsetattr};
+        if !terminal_is_ours() {
+            return;
+        }
         let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.before);
     }
 }

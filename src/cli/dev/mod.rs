@@ -71,7 +71,7 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         let (commands, wishes) = mpsc::channel(8);
         let stop = Arc::new(StopReason::default());
         tokio::spawn(stop_at_signals(commands.clone(), stop.clone()));
-        let show = show::Show::new(ctx.shell.clone(), args.open);
+        let show = show::Show::new(ctx.shell.clone(), args.open, ctx.interactive);
         let url = show.url();
         let keys = (ctx.interactive && ctx.shell.format() == Format::Text)
             .then(|| keys::listen(commands, ctx.shell.clone(), url))
@@ -102,14 +102,14 @@ async fn stop_at_signals(commands: mpsc::Sender<Command>, reason: Arc<StopReason
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
-            return;
-        };
+        // A terminal that is closed says so by SIGHUP: the builds must not outlive it.
+        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else { return };
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
             }
             reason.0.store(true, std::sync::atomic::Ordering::SeqCst);
             let _ = commands.send(Command::Stop).await;

@@ -20,11 +20,13 @@ pub struct Show {
     url: keys::Url,
     /// Open the browser at the first version that serves.
     open: bool,
+    /// Whether the keys work.
+    keys: bool,
 }
 
 impl Show {
-    pub fn new(shell: Arc<Shell>, open: bool) -> Self {
-        Show { shell, url: keys::Url::default(), open }
+    pub fn new(shell: Arc<Shell>, open: bool, keys: bool) -> Self {
+        Show { shell, url: keys::Url::default(), open, keys }
     }
 
     /// Where the loop listens, once it does.
@@ -90,6 +92,7 @@ impl Show {
                     shell.hint("the version before goes on serving; fix the error and save");
                 }
             }
+            Report::SettingsChanged { keys } if keys.is_empty() => shell.status("Settings", "as before the error"),
             Report::SettingsChanged { keys } => shell.status("Settings", &format!("changed: {}", keys.join(", "))),
             Report::SettingsInvalid { error } => {
                 shell.problem(error);
@@ -142,7 +145,8 @@ impl Show {
                     human_time(swap.link)
                 ),
             );
-            self.shell.line(&format!("{DIM}           edit and save to see it live · {}{DIM:#}", keys::HELP));
+            let keys = if self.keys { format!(" · {}", keys::HELP) } else { String::new() };
+            self.shell.line(&format!("{DIM}           edit and save to see it live{keys}{DIM:#}"));
         } else {
             self.shell.status("Serving", &format!("{what} {DIM}#{} ({times}){DIM:#}", swap.generation));
         }
@@ -155,18 +159,24 @@ fn sizes(description: &Description) -> String {
 }
 
 fn request_line(request: &RequestRecord) -> String {
-    let status = if request.client_left { "left".to_string() } else { request.status.to_string() };
+    let status = match request {
+        _ if request.client_left => "left".to_string(),
+        _ if request.cut => format!("{}, cut", request.status),
+        _ => request.status.to_string(),
+    };
     let colour = match request.status {
+        _ if request.cut => AnsiColor::Red,
         _ if request.client_left => AnsiColor::Yellow,
         200..=399 => AnsiColor::Green,
         400..=499 => AnsiColor::Yellow,
         _ => AnsiColor::Red,
     };
     let style = Style::new().fg_color(Some(colour.into()));
+    let path: String = request.path.chars().take(LONGEST_PATH).collect();
     format!(
         "{:>10} {} {style}{status}{style:#} {DIM}{} #{}{DIM:#}",
         request.method.as_str(),
-        printable(&request.path),
+        printable(&path),
         human_time(request.time),
         request.generation
     )
@@ -184,8 +194,20 @@ fn output_line(output: &Output) -> String {
 
 /// What guests and clients write must not steer the terminal.
 fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() && letter != '\t' { '\u{fffd}' } else { letter }).collect()
+    text.chars()
+        .map(
+            |letter| {
+                if (letter.is_control() && letter != '\t') || BIDI.contains(&letter) { '\u{fffd}' } else { letter }
+            },
+        )
+        .collect()
 }
+
+/// These change the order in which a terminal shows what follows.
+const BIDI: &[char] =
+    &['\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}'];
+/// Longer paths of requests are cut: a line is a line.
+const LONGEST_PATH: usize = 300;
 
 fn level_name(level: Level) -> &'static str {
     match level {
@@ -247,7 +269,7 @@ fn event(report: &Report) -> Value {
         Report::Request(request) => json!({
             "event": "request", "method": request.method.as_str(), "path": request.path, "status": request.status,
             "milliseconds": milliseconds(request.time), "generation": request.generation,
-            "client_left": request.client_left,
+            "client_left": request.client_left, "cut": request.cut,
         }),
         Report::Output(output) => json!({
             "event": "output", "component": &*output.component, "line": output.line, "context": output.context,

@@ -25,7 +25,7 @@ pub async fn template(stop: &mut Stop) -> Result<&'static Template> {
         let theme = theme();
         Select::with_theme(theme.as_ref())
             .with_prompt("Which template?")
-            .items(catalog::table())
+            .items(catalog::table().into_iter().map(|row| fitting(&row)))
             .default(0)
             .max_length(20)
             .report(false)
@@ -35,6 +35,16 @@ pub async fn template(stop: &mut Stop) -> Result<&'static Template> {
         Some(index) => Ok(&templates[index]),
         None => Err(Error::interrupted()),
     }
+}
+
+/// As much of a row as the terminal has room for: a row that wraps cannot be drawn again in place.
+fn fitting(row: &str) -> String {
+    #[cfg(unix)]
+    let width = rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(80, |size| size.ws_col);
+    #[cfg(not(unix))]
+    let width = 80;
+    // The menu's own mark, and one column so that the cursor does not wrap either.
+    row.chars().take(usize::from(width).saturating_sub(4).max(16)).collect()
 }
 
 /// Asks for the name of the project until it is valid.

@@ -246,6 +246,7 @@ pub(super) struct Account {
     generation: u64,
     status: u16,
     complete: bool,
+    cut: bool,
 }
 
 impl Account {
@@ -258,11 +259,18 @@ impl Account {
             generation: target.generation,
             status: 0,
             complete: false,
+            cut: false,
         }
     }
 
     fn close(&mut self, status: u16) {
         self.status = status;
+        self.complete = true;
+    }
+
+    /// The body ends too early, and it is not the client's doing.
+    pub fn cut(&mut self) {
+        self.cut = true;
         self.complete = true;
     }
 
@@ -281,6 +289,7 @@ impl Drop for Account {
             time: self.started.elapsed(),
             generation: self.generation,
             client_left: !self.complete,
+            cut: self.cut,
         });
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Streaming {
     ended: bool,
     /// The guest failed before its body was complete; the client must not take it for complete.
     failed: bool,
+    /// What was sent before the failure has had a chance to leave.
+    flushed: bool,
 }
 
 impl Streaming {
@@ -56,6 +58,7 @@ impl Streaming {
             remaining,
             ended: false,
             failed,
+            flushed: false,
         };
         if streaming.remaining == Some(0) || streaming.is_end_stream() {
             streaming.end();
@@ -67,6 +70,12 @@ impl Streaming {
         self.ended = true;
         if let Some(ongoing) = &mut self.ongoing {
             ongoing.account.complete();
+        }
+    }
+
+    fn cut(&mut self) {
+        if let Some(ongoing) = &mut self.ongoing {
+            ongoing.account.cut();
         }
     }
 
@@ -101,9 +110,19 @@ impl Body for Streaming {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(code))) => Poll::Ready(Some(Err(format!("the component failed: {code:?}").into()))),
+            Poll::Ready(Some(Err(code))) => {
+                this.cut();
+                Poll::Ready(Some(Err(format!("the component failed: {code:?}").into())))
+            }
             // What was not finished by the guest ends here, too; only the connection can say so.
             Poll::Ready(None) if this.failed && !this.ended => {
+                if !this.flushed {
+                    // The server writes what it has while it waits; an error now would discard it.
+                    this.flushed = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                this.cut();
                 Poll::Ready(Some(Err("the component failed in the middle of its response".into())))
             }
             Poll::Ready(None) => {
@@ -119,6 +138,7 @@ impl Body for Streaming {
                     if let Some(ongoing) = &mut this.ongoing {
                         (this.report)(ongoing, &wasmtime::Error::msg(text.clone()));
                     }
+                    this.cut();
                     return Poll::Ready(Some(Err(text.into())));
                 }
                 Poll::Pending
