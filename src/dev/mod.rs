@@ -32,11 +32,15 @@ use assemble::Binary;
 use gateway::{Gateway, Status};
 use report::{Feed, Report, Swap};
 use snapshot::Scope;
-use state::{Action, Event, Node, State};
+use state::{Action, Begin, Event, Node, State};
 use watch::{Notice, Watcher};
 
 /// How long requests may take to finish when the loop ends.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// Toolchains bring these up to date when they build: cargo does at the first build after a rename.
+const LOCK_FILES: &[&str] =
+    &["Cargo.lock", "package-lock.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "uv.lock", "go.sum"];
 
 /// Loads the project of a folder with everything that decides its settings.
 pub type Loader = Arc<dyn Fn(&Path) -> Result<Project> + Send + Sync>;
@@ -186,8 +190,11 @@ impl Session {
                 }
             }
         }
-        let ready: Vec<bool> = self.nodes.iter().map(|node| node.binary.is_some()).collect();
-        let (state, actions) = State::start(self.nodes.len(), &ready);
+        let begin = |node: &NodeState| Begin {
+            has_component: node.binary.is_some(),
+            written_by_tools: LOCK_FILES.iter().map(|name| node.project.root.join(name)).collect(),
+        };
+        let (state, actions) = State::start(self.nodes.iter().map(begin).collect());
         self.state = state;
         for action in actions {
             self.act(action);

@@ -48,6 +48,16 @@ pub enum Action {
     TreatAsOutput(Node, BTreeSet<PathBuf>),
 }
 
+/// What a node begins with.
+#[derive(Clone, Debug, Default)]
+pub struct Begin {
+    /// There is a component from an earlier run that fits the sources.
+    pub has_component: bool,
+    /// Files that the toolchain may write while it builds (lock files): no edit then, but one at any
+    /// other time.
+    pub written_by_tools: BTreeSet<PathBuf>,
+}
+
 /// Everything the decisions depend on.
 #[derive(Clone, Debug, Default)]
 pub struct State {
@@ -87,13 +97,15 @@ enum Phase {
 }
 
 impl State {
-    /// A loop over so many nodes, and its first actions. Nodes in `ready` have a component from an
-    /// earlier run that fits their sources.
-    pub fn start(nodes: usize, ready: &[bool]) -> (Self, Vec<Action>) {
-        let mut state = State { nodes: vec![NodeState::default(); nodes], ..State::default() };
-        for (node, ready) in state.nodes.iter_mut().zip(ready) {
-            node.has_component = *ready;
-        }
+    /// A loop over these nodes, and its first actions.
+    pub fn start(begin: Vec<Begin>) -> (Self, Vec<Action>) {
+        let nodes = begin.len();
+        let node = |begin: Begin| NodeState {
+            has_component: begin.has_component,
+            outputs: begin.written_by_tools,
+            ..NodeState::default()
+        };
+        let mut state = State { nodes: begin.into_iter().map(node).collect(), ..State::default() };
         state.swap_wanted = state.nodes.iter().all(|node| node.has_component);
         let mut actions = Vec::new();
         state.swap_if_possible(&mut actions);
@@ -224,6 +236,10 @@ mod tests {
         names.iter().map(PathBuf::from).collect()
     }
 
+    fn nodes(count: usize) -> Vec<Begin> {
+        vec![Begin::default(); count]
+    }
+
     fn edit(name: &str) -> Event {
         Event::Edited(0, files(&[name]))
     }
@@ -233,7 +249,7 @@ mod tests {
     }
 
     fn started() -> State {
-        let (mut state, actions) = State::start(1, &[false]);
+        let (mut state, actions) = State::start(nodes(1));
         assert_eq!(actions, [Action::Build(0)]);
         assert_eq!(state.on(built(true)), [Action::Swap]);
         assert_eq!(state.on(Event::Swapped), []);
@@ -242,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_component_of_an_earlier_run_serves_while_it_is_checked() {
-        let (_, actions) = State::start(1, &[true]);
+        let (_, actions) = State::start(vec![Begin { has_component: true, ..Begin::default() }]);
         assert_eq!(actions, [Action::Swap, Action::Build(0)]);
     }
 
@@ -320,8 +336,19 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_file_that_the_tool_writes_is_no_edit_but_one_that_the_user_changes_is() {
+        let begin = Begin { written_by_tools: files(&["Cargo.lock"]), ..Begin::default() };
+        let (mut state, _) = State::start(vec![begin]);
+        assert_eq!(state.on(edit("Cargo.lock")), []);
+        assert_eq!(state.waiting(0), 0);
+        assert_eq!(state.on(built(true)), [Action::Swap]);
+        assert_eq!(state.on(Event::Swapped), []);
+        assert_eq!(state.on(edit("Cargo.lock")), [Action::Build(0)]);
+    }
+
+    #[test]
     fn nothing_is_served_before_every_node_has_a_component() {
-        let (mut state, actions) = State::start(2, &[false, false]);
+        let (mut state, actions) = State::start(nodes(2));
         assert_eq!(actions, [Action::Build(0), Action::Build(1)]);
         assert_eq!(state.on(built(true)), []);
         assert_eq!(state.on(Event::Built { node: 1, changed: true, took: QUICK }), [Action::Swap]);
@@ -329,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_sidecar_is_rebuilt_alone() {
-        let (mut state, _) = State::start(2, &[false, false]);
+        let (mut state, _) = State::start(nodes(2));
         state.on(built(true));
         state.on(Event::Built { node: 1, changed: true, took: QUICK });
         state.on(Event::Swapped);
