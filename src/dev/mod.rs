@@ -282,8 +282,8 @@ impl Session {
         let repaired = std::mem::take(&mut self.settings_broken);
         if keys.is_empty() {
             if repaired {
-                self.feed.tell(Report::SettingsChanged { keys });
                 self.gateway.set_status(Status::Fine);
+                self.feed.tell(Report::SettingsChanged { keys });
             }
             return false;
         }
