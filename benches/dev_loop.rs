@@ -244,11 +244,10 @@ fn requests(dir: &Path, guest: &[u8]) {
 
 fn start(dir: &Path, guest: &[u8]) {
     println!("\nstart of the process to the first answer, {ROUNDS} starts each, milliseconds");
-    println!("| what | median |\n| --- | ---: |");
+    println!("| what | median | this / wash dev up to date |\n| --- | ---: | ---: |");
     let root = project(dir, guest);
     let home = dir.join("cold");
-    let show = |name: &str, mut times: Vec<f64>| println!("| {name} | {:.0} |", median(&mut times));
-    let cold = (0..ROUNDS)
+    let cold: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let _ = std::fs::remove_dir_all(&home);
             let begun = Instant::now();
@@ -256,21 +255,26 @@ fn start(dir: &Path, guest: &[u8]) {
             first_200(server.address, begun).as_secs_f64() * 1e3
         })
         .collect();
-    show("wash dev, nothing built or compiled before", cold);
     // The stamp of a build is written when the build has ended.
     let begun = Instant::now();
     let warm_up = serve_wash(&root, &home);
     first_200(warm_up.address, begun);
     std::thread::sleep(Duration::from_secs(1));
     drop(warm_up);
-    let warm = (0..ROUNDS)
+    let mut warm: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let begun = Instant::now();
             let server = serve_wash(&root, &home);
             first_200(server.address, begun).as_secs_f64() * 1e3
         })
         .collect();
+    let unit = median(&mut warm);
+    let show = |name: &str, mut times: Vec<f64>| {
+        let time = median(&mut times);
+        println!("| {name} | {time:.0} | {:.1} |", time / unit);
+    };
     show("wash dev, component up to date", warm);
+    show("wash dev, nothing built or compiled before", cold);
     if let Some(wasmtime) = wasmtime() {
         for (name, more) in [("wasmtime serve, no cache", &["-C", "cache=n"][..]), ("wasmtime serve, cached", &[][..])]
         {
