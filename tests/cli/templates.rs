@@ -150,6 +150,11 @@ fn http_client() {
     assert!(usage.body.contains("/?url="), "{}", usage.body);
     assert_eq!(dev.get(&format!("/?url={}/", dev.url)), usage);
     assert_eq!(dev.get(&format!("/?url={}/nowhere", dev.url)), answer(404, "Not found\n"));
+    if let Some(peer) = made.wasmtime("target/wasm32-wasip2/release/my_app.wasm", &[]) {
+        for path in ["/".to_string(), format!("/?url={}/nowhere", dev.url)] {
+            assert_eq!(peer.get(&path), dev.get(&path), "{path}");
+        }
+    }
     let refused = dev.get("/?url=http://127.0.0.1:1/");
     assert_eq!(refused.status, 502);
     assert!(refused.body.contains("Could not fetch"), "{}", refused.body);
@@ -177,10 +182,16 @@ fn http_handler() {
     dev.stop();
 }
 
-fn key_value(template: &str) {
+fn key_value(template: &str, component: &str) {
     let made = make(template);
     let dev = made.dev();
     assert!(dev.get("/").body.contains("/kv"), "usage");
+    // In `wasmtime serve` each instance has a store of its own, so that only an empty one compares.
+    if let Some(peer) = made.wasmtime(component, &["-S", "keyvalue"]) {
+        for path in ["/", "/kv", "/kv/apples", "/nowhere"] {
+            assert_eq!(peer.get(path), dev.get(path), "{path}");
+        }
+    }
     assert_eq!(dev.get("/kv/apples").status, 404);
     assert_eq!(dev.send("PUT", "/kv/apples", "red").status, 204);
     assert_eq!(dev.send("PUT", "/kv/limes", "green").status, 204);
@@ -195,12 +206,12 @@ fn key_value(template: &str) {
 
 #[test]
 fn http_kv_handler() {
-    key_value("http-kv-handler");
+    key_value("http-kv-handler", "target/wasm32-wasip2/release/my_app.wasm");
 }
 
 #[test]
 fn http_kv_handler_hono() {
-    key_value("http-kv-handler-hono");
+    key_value("http-kv-handler-hono", "dist/my_app.wasm");
 }
 
 #[test]
