@@ -33,7 +33,7 @@ pub fn listen(commands: mpsc::Sender<Command>, shell: Arc<Shell>, url: Url) -> O
     single_keys(&before);
     // After ctrl-z the user's shell has had the terminal, and has set it for itself.
     const SIGCONT: i32 = 18;
-    let modes = before.clone();
+    let (modes, at_start) = (before.clone(), before.clone());
     if let Ok(mut continued) = signal(SignalKind::from_raw(SIGCONT)) {
         tokio::spawn(async move {
             while continued.recv().await.is_some() {
@@ -50,6 +50,9 @@ pub fn listen(commands: mpsc::Sender<Command>, shell: Arc<Shell>, url: Url) -> O
                 // In the background a read would stop us.
                 if !terminal_is_ours() {
                     std::thread::sleep(BACKGROUND_PAUSE);
+                    if terminal_is_ours() {
+                        single_keys(&at_start);
+                    }
                     continue;
                 }
                 match rustix::io::read(rustix::stdio::stdin(), &mut byte) {
