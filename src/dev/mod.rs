@@ -436,6 +436,7 @@ impl Session {
         if self.slot.serving().is_none() {
             self.gateway.set_status(Status::Starting("compiling to machine code".into()));
         }
+        self.feed.tell(Report::Preparing { name: project.name.clone() });
         tokio::spawn(async move {
             let limits = assemble::limits(&project);
             let result = match assemble::workload(&project, &main, &built) {

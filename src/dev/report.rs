@@ -35,6 +35,8 @@ pub enum Report {
     BuildFailed { name: String, error: Error, time: Duration },
     /// A build was ended for a newer edit.
     BuildCancelled { name: String },
+    /// A new version is compiled to machine code, linked and tried.
+    Preparing { name: String },
     /// A new version serves.
     Ready(Swap),
     /// The new version cannot run; the one before it goes on.

@@ -159,7 +159,13 @@ impl Thread {
                         }
                         touched.extend(paths);
                     }
-                    Message::Overflow => look = true,
+                    Message::Overflow => {
+                        tracing::debug!("the system lost events; every file is read again");
+                        look = true;
+                        // What was lost may be that a folder is another one now.
+                        self.listening_to.clear();
+                        self.snapshot.distrust();
+                    }
                     Message::Failed(error) => {
                         self.give_up_events(&error);
                         look = true;

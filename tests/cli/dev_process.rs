@@ -5,22 +5,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::support::{PATIENCE, Sandbox, guests, run, write};
-
-/// Waits until a condition holds.
-#[track_caller]
-fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::yield_now();
-    }
-}
-
-fn is_alive(pid: &str) -> bool {
-    // A zombie has ended; only its parent has not looked yet.
-    fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "))
-}
+use crate::support::{Sandbox, eventually, guests, is_alive, run, write};
 
 #[test]
 fn a_taken_port_is_an_immediate_error_that_names_it_and_its_owner() {
@@ -161,56 +146,4 @@ fn a_changed_address_is_listened_to_without_a_restart() {
     assert!(dev.url.ends_with(&second.to_string()));
     dev.answers("/version", &guests::marker(1));
     dev.stop();
-}
-
-#[test]
-fn keys_work_on_a_terminal_and_the_terminal_is_put_back() {
-    use std::os::fd::OwnedFd;
-    let sandbox = Sandbox::new();
-    let root = sandbox.copying_project("probe", &guests::probe_version(1), "");
-    let terminal = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap();
-    rustix::pty::grantpt(&terminal).unwrap();
-    rustix::pty::unlockpt(&terminal).unwrap();
-    let name = rustix::pty::ptsname(&terminal, Vec::new()).unwrap();
-    let side = fs::File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-    let before = rustix::termios::tcgetattr(&side).unwrap();
-    let stdio = || std::process::Stdio::from(OwnedFd::from(side.try_clone().unwrap()));
-    let mut child = sandbox
-        .wash(["dev", "--port", "0"])
-        .current_dir(&root)
-        .stdin(stdio())
-        .stdout(stdio())
-        .stderr(stdio())
-        .spawn()
-        .unwrap();
-    let mut screen = fs::File::from(terminal);
-    let mut keyboard = screen.try_clone().unwrap();
-    let (shown, lines) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = screen.read(&mut buffer) {
-            let _ = shown.send(String::from_utf8_lossy(&buffer[..count]).into_owned());
-        }
-    });
-    let mut seen = String::new();
-    let mut until = |text: &str| {
-        loop {
-            if let Some(at) = seen.find(text) {
-                seen.drain(..at + text.len());
-                return;
-            }
-            let more = lines.recv_timeout(PATIENCE);
-            seen.push_str(&more.unwrap_or_else(|_| panic!("{text:?} does not come: {seen}")));
-        }
-    };
-    until("Serving");
-    until("q quit");
-    keyboard.write_all(b"r").unwrap();
-    until("Building");
-    until("the same component as before");
-    keyboard.write_all(b"q").unwrap();
-    until("Stopping");
-    assert_eq!(child.wait().unwrap().code(), Some(0), "to quit by key is no interruption");
-    let after = rustix::termios::tcgetattr(&side).unwrap();
-    assert_eq!(after.local_modes, before.local_modes);
 }

@@ -13,8 +13,10 @@ mod dev_guests;
 mod dev_process;
 mod dev_settings;
 mod dev_swaps;
+mod dev_watching;
 mod new;
 mod templates;
+mod terminals;
 
 /// A file that no `mod` line names would silently test nothing.
 #[test]

@@ -8,11 +8,13 @@
 
 pub mod dev;
 pub mod guests;
+#[cfg(target_os = "linux")]
+pub mod terminal;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use dev::Dev;
 
@@ -135,6 +137,23 @@ impl Ended {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{}", self.stdout))
     }
+}
+
+/// Waits until a condition holds.
+#[track_caller]
+pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Whether a process runs.
+#[cfg(target_os = "linux")]
+pub fn is_alive(pid: &str) -> bool {
+    // A zombie has ended; only its parent has not looked yet.
+    std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 /// Copies a folder of this repository, without what builds leave there.

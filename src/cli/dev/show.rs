@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::keys;
 use crate::component::Description;
 use crate::dev::report::{Report, Reporter, Swap};
-use crate::progress::Progress;
+use crate::progress::{Busy, Progress};
 use crate::runtime::fault;
 use crate::runtime::observer::{Level, Output, RequestRecord, Stream};
 use crate::shell::{DIM, Format, Shell, error_document, human_size};
@@ -22,11 +22,13 @@ pub struct Show {
     open: bool,
     /// Whether the keys work.
     keys: bool,
+    /// What takes a moment now, e.g. compiling a large component.
+    busy: Option<Busy>,
 }
 
 impl Show {
     pub fn new(shell: Arc<Shell>, open: bool, keys: bool) -> Self {
-        Show { shell, url: keys::Url::default(), open, keys }
+        Show { shell, url: keys::Url::default(), open, keys, busy: None }
     }
 
     /// Where the loop listens, once it does.
@@ -45,6 +47,11 @@ impl Reporter for Show {
             *self.url.lock().unwrap_or_else(PoisonError::into_inner) = Some(url.clone());
         }
         let ready = matches!(report, Report::Ready(_));
+        if let Some(message) = busy_with(&report) {
+            // The one before ends first: a spinner at a time.
+            self.busy = None;
+            self.busy = message.map(|message| self.shell.busy(&message));
+        }
         match self.shell.format() {
             Format::Json => self.shell.event(&event(&report)),
             Format::Text => self.text(&report),
@@ -85,6 +92,8 @@ impl Show {
             }
             Report::BuildFailed { error, .. } => shell.problem(error),
             Report::BuildCancelled { name } => shell.status("Cancelled", &format!("{name}: a newer edit is there")),
+            // Short as a rule; the spinner tells when it is not.
+            Report::Preparing { .. } => {}
             Report::Ready(swap) => self.ready(swap),
             Report::NotReady { error, still_serving } => {
                 shell.problem(error);
@@ -150,6 +159,19 @@ impl Show {
         } else {
             self.shell.status("Serving", &format!("{what} {DIM}#{} ({times}){DIM:#}", swap.generation));
         }
+    }
+}
+
+/// What a report says about the long work that runs from now on: `Some(None)` that it has ended.
+fn busy_with(report: &Report) -> Option<Option<String>> {
+    match report {
+        Report::Preparing { name } => Some(Some(format!("Compiling {name} to machine code"))),
+        Report::Ready(_)
+        | Report::NotReady { .. }
+        | Report::SettingsChanged { .. }
+        | Report::Building { .. }
+        | Report::Stopping { .. } => Some(None),
+        _ => None,
     }
 }
 
@@ -256,6 +278,7 @@ fn event(report: &Report) -> Value {
             "milliseconds": milliseconds(*time),
         }),
         Report::BuildCancelled { name } => json!({"event": "build-cancelled", "project": name}),
+        Report::Preparing { name } => json!({"event": "preparing", "project": name}),
         Report::Ready(swap) => json!({
             "event": "ready", "generation": swap.generation, "components": swap.components, "http": swap.http,
             "compile_milliseconds": milliseconds(swap.compile), "link_milliseconds": milliseconds(swap.link),
