@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use wasmtime::component::Component;
-use wasmtime::{Cache, CacheConfig, Config, PoolingAllocationConfig, WasmBacktraceDetails};
+use wasmtime::{Cache, CacheConfig, Config, Enabled, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use super::function_cache::FunctionCache;
 use crate::error::{Error, Result};
@@ -109,8 +109,14 @@ fn config(opts: &EngineOptions, slots: Option<u32>, functions: Option<Arc<Functi
     Ok(config)
 }
 
-/// Slots that stay warm. What a finished instance touched is cleared by writing zeroes to it up to
-/// these sizes; `madvise` for more. The call itself is cheap, but it interrupts the other cores.
+/// So much of a slot's memory is cleared by writing to it. `madvise` for more: it interrupts the
+/// other cores, and the pages have to be faulted in again.
+const KEPT: usize = 1 << 20;
+/// The same where the system tells which pages were written to (Linux 6.7 and newer): only those
+/// are cleared. This doubles the requests a second of a small component with a new instance each.
+const KEPT_IF_DIRTY: usize = 4 << 20;
+
+/// Slots that stay warm.
 fn pool(slots: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots);
@@ -124,7 +130,12 @@ fn pool(slots: u32) -> PoolingAllocationConfig {
     pool.table_elements(50_000);
     pool.max_component_instance_size(4 << 20);
     pool.max_core_instance_size(4 << 20);
-    pool.linear_memory_keep_resident(1 << 20);
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(Enabled::Yes);
+        pool.linear_memory_keep_resident(KEPT_IF_DIRTY);
+    } else {
+        pool.linear_memory_keep_resident(KEPT);
+    }
     pool.table_keep_resident(64 << 10);
     pool.async_stack_keep_resident(64 << 10);
     pool.decommit_batch_size(32);
