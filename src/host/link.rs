@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use super::plan::Unit;
 use crate::component::{self, Interface};
 use crate::error::Error;
 use crate::plugins::catalog::{self, HostedInterface};
-use crate::runtime::workload::{Component, Workload};
+use crate::runtime::workload::Workload;
 
 /// All unmet imports of a workload.
 #[derive(Debug, Default)]
@@ -15,7 +16,7 @@ pub struct LinkReport {
 }
 
 /// An import that nobody provides as it is wanted.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Unmet {
     /// The component's name in its workload.
     pub component: String,
@@ -37,8 +38,12 @@ pub enum Problem {
     MissingFunction { function: String },
     /// A function has other parameters or results.
     OtherSignature { function: String, wanted: String, provided: String },
-    /// Another component of the workload exports it.
-    OtherComponent { name: String },
+    /// Several components of the workload export it.
+    Ambiguous { names: Vec<String> },
+    /// The components call each other in a circle.
+    Cycle { names: Vec<String> },
+    /// Another component of the workload exports it, and something else than is wanted.
+    OtherComponent { name: String, reason: String },
     /// The engine's own words, when nothing better was found.
     Engine { message: String },
 }
@@ -49,41 +54,28 @@ impl LinkReport {
         self.unmet.is_empty()
     }
 
-    /// Finds out why a component does not link, for every import of it.
-    pub fn explain(&mut self, workload: &Workload, component: &Component, error: &wasmtime::Error) {
+    /// Finds out why components that are instantiated together do not link, for every import that
+    /// none of them provides.
+    pub fn explain(&mut self, workload: &Workload, unit: &Unit, error: &wasmtime::Error) {
         let before = self.unmet.len();
-        let mut add = |import: String, problem| {
-            self.unmet.push(Unmet { component: component.name.clone(), import, problem });
-        };
-        let interfaces = component::interfaces(&component.bytes).unwrap_or_default();
-        for import in &interfaces.imports {
-            if let Some(problem) = judge(import, catalog::hosted()) {
+        for (place, index) in unit.members.iter().enumerate() {
+            let component = &workload.components[*index];
+            let interfaces = component::interfaces(&component.bytes).unwrap_or_default();
+            for import in &interfaces.imports {
                 let full = full_name(&import.name, import.version.as_deref());
-                let problem = exporter(workload, component, import).unwrap_or(problem);
-                add(full, problem);
+                let linked = unit.links.iter().any(|link| link.importer == place && link.import == full);
+                let problem = if linked { None } else { judge(import, catalog::hosted()) };
+                let unmet = problem.map(|problem| Unmet { component: component.name.clone(), import: full, problem });
+                // A component may be part of several units.
+                self.unmet.extend(unmet.filter(|unmet| !self.unmet.contains(unmet)));
             }
         }
         if self.unmet.len() == before {
-            let message = format!("{error:#}");
-            self.unmet.push(Unmet {
-                component: component.name.clone(),
-                import: "(see below)".into(),
-                problem: Problem::Engine { message },
-            });
+            let problem = Problem::Engine { message: format!("{error:#}") };
+            let component = workload.components[unit.members[0]].name.clone();
+            self.unmet.push(Unmet { component, import: "(see below)".into(), problem });
         }
     }
-}
-
-/// Another component of the workload that exports what is imported.
-fn exporter(workload: &Workload, importer: &Component, import: &Interface) -> Option<Problem> {
-    let exports = |other: &&Component| {
-        other.name != importer.name
-            && component::interfaces(&other.bytes).unwrap_or_default().exports.iter().any(|export| {
-                export.name == import.name && compatible(export.version.as_deref(), import.version.as_deref())
-            })
-    };
-    let other = workload.components.iter().find(exports)?;
-    Some(Problem::OtherComponent { name: other.name.clone() })
 }
 
 /// What is wrong with an import; `None` when the host provides it.
@@ -122,7 +114,7 @@ fn judge(import: &Interface, hosted: &[HostedInterface]) -> Option<Problem> {
 
 /// Whether a provided version serves a wanted one: the same major version, for 0.x the same minor
 /// one, for pre-releases the very same. The engine links by the same rule.
-fn compatible(provided: Option<&str>, wanted: Option<&str>) -> bool {
+pub(super) fn compatible(provided: Option<&str>, wanted: Option<&str>) -> bool {
     let (Some(provided), Some(wanted)) = (provided, wanted) else { return provided == wanted };
     if provided == wanted {
         return true;
@@ -141,7 +133,7 @@ fn compatible(provided: Option<&str>, wanted: Option<&str>) -> bool {
     track(provided) == track(wanted)
 }
 
-fn full_name(name: &str, version: Option<&str>) -> String {
+pub(super) fn full_name(name: &str, version: Option<&str>) -> String {
     match version {
         Some(version) => format!("{name}@{version}"),
         None => name.to_string(),
@@ -169,15 +161,24 @@ impl From<LinkReport> for Error {
                     details,
                     "      the function `{function}` differs\n        wanted:   {wanted}\n        provided: {provided}"
                 ),
-                Problem::OtherComponent { name } => writeln!(
-                    details,
-                    "      `{name}` exports it; calls between components of a workload are not supported yet"
-                ),
+                Problem::Ambiguous { names } => {
+                    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                    writeln!(details, "      {} export it; only one component may", names.join(" and "))
+                }
+                Problem::Cycle { names } => {
+                    writeln!(details, "      the components call each other in a circle: {}", names.join(" → "))
+                }
+                Problem::OtherComponent { name, reason } => {
+                    writeln!(details, "      `{name}` exports it, and something else than is wanted:\n        {reason}")
+                }
                 Problem::Engine { message } => writeln!(details, "      {message}"),
             };
         }
         let what = if count == 1 { "1 import is".to_string() } else { format!("{count} imports are") };
         let mut error = Error::failed(format!("{what} not provided")).details(details);
+        if report.unmet.iter().any(|unmet| matches!(unmet.problem, Problem::Ambiguous { .. })) {
+            error = error.hint("leave one of them out of the workload, or give the interface another name in its WIT");
+        }
         if report.unmet.iter().any(|unmet| matches!(unmet.problem, Problem::OtherVersion { .. })) {
             error =
                 error.hint("change the version in the component's WIT to the one the host provides, and build again");

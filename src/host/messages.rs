@@ -57,7 +57,7 @@ impl Handler for MessageComponent {
         Box::pin(async move {
             let member = &self.member;
             let what = format!("message to {}", message.subject);
-            let output = CallOutput::new(member.name.clone(), member.observer().clone());
+            let output = member.output();
             let limit = member.limits.request_time;
             let error = match tokio::time::timeout(limit, self.call(message, &output)).await {
                 Ok(Ok(Ok(()))) => return Ok(()),

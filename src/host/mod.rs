@@ -5,25 +5,27 @@
 
 pub mod link;
 mod messages;
+mod plan;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use wasmtime::component::{Component as Compiled, Linker};
+use wasmtime::component::Linker;
 
 use crate::error::{Error, Result};
 use crate::plugins::Installed;
 use crate::runtime::capability::GuestOf;
+use crate::runtime::compose::{self, ComposeError, Link, Part, Personal};
 use crate::runtime::engine::Engine;
 use crate::runtime::http::call::HttpComponent;
 use crate::runtime::limits::Limits;
 use crate::runtime::observer::Observer;
 use crate::runtime::prepare::{self, PrepareError, Prepared, Surroundings};
-use crate::runtime::stdio::CallOutput;
 use crate::runtime::workload::{Component, Workload};
-use link::LinkReport;
+use link::{LinkReport, Problem, Unmet};
+use plan::Unit;
 
 /// Compiled components that are kept although nothing runs them: an edit that is taken back, a
 /// sidecar that stays the same.
@@ -38,6 +40,13 @@ pub struct Host {
     capabilities: ArcSwap<Installed>,
     observer: Arc<dyn Observer>,
     compiled: Mutex<VecDeque<(String, Compiled)>>,
+}
+
+/// Machine code, and for a composed component the imports that belong to one of its members.
+#[derive(Clone)]
+struct Compiled {
+    code: wasmtime::component::Component,
+    personal: Vec<Personal>,
 }
 
 /// Why a workload cannot be made ready.
@@ -132,9 +141,10 @@ impl Host {
         limits: Limits,
     ) -> Result<Ready, StartError> {
         let begun = Instant::now();
+        let units = plan::plan(&workload.components).map_err(|unmet| StartError::Link(LinkReport { unmet }))?;
         let mut compiled = Vec::new();
-        for component in &workload.components {
-            compiled.push(self.compile(component).await?);
+        for unit in &units {
+            compiled.push(self.compile_unit(&workload, unit).await?);
         }
         let compile = begun.elapsed();
         let capabilities = self.capabilities.load_full();
@@ -147,11 +157,16 @@ impl Host {
         };
         let mut members = Vec::new();
         let mut report = LinkReport::default();
-        for (component, compiled) in workload.components.iter().zip(&compiled) {
-            match Prepared::new(&around, &workload, component, compiled) {
+        for (unit, compiled) in units.iter().zip(&compiled) {
+            let components: Vec<&Component> = unit.members.iter().map(|index| &workload.components[*index]).collect();
+            let prepared = match &components[..] {
+                [component] => Prepared::new(&around, &workload, component, &compiled.code),
+                several => Prepared::composed(&around, &workload, several, &compiled.personal, &compiled.code),
+            };
+            match prepared {
                 Ok(prepared) => members.push(Arc::new(prepared)),
                 Err(PrepareError::Configure(error)) => return Err(error.into()),
-                Err(PrepareError::Link(error)) => report.explain(&workload, component, &error),
+                Err(PrepareError::Link(error)) => report.explain(&workload, unit, &error),
             }
         }
         if !report.is_empty() {
@@ -173,30 +188,63 @@ impl Host {
         Ok(Ready { workload, generation, http, messages, times })
     }
 
-    async fn compile(self: &Arc<Self>, component: &Component) -> Result<Compiled> {
-        if let Some(compiled) = self.kept(&component.digest) {
+    /// Compiles a component, or what several are composed to.
+    async fn compile_unit(self: &Arc<Self>, workload: &Workload, unit: &Unit) -> Result<Compiled, StartError> {
+        let components: Vec<Component> = unit.members.iter().map(|index| workload.components[*index].clone()).collect();
+        let key = match &components[..] {
+            [component] => component.digest.clone(),
+            several => several.iter().map(|component| component.digest.as_str()).collect::<Vec<_>>().join(" "),
+        };
+        if let Some(compiled) = self.kept(&key) {
             return Ok(compiled);
         }
-        let (host, bytes) = (self.clone(), component.bytes.clone());
-        let compiled = tokio::task::spawn_blocking(move || host.engine.compile(&bytes))
+        let (host, links) = (self.clone(), unit.links.clone());
+        let compiled = tokio::task::spawn_blocking(move || host.compile(&components, &links))
             .await
-            .map_err(|error| Error::bug("compiling ended in a panic").cause(error.to_string()))?
-            .map_err(|error| error.wrap(format!("the component `{}` cannot be used", component.name)))?;
+            .map_err(|error| Error::bug("compiling ended in a panic").cause(error.to_string()))??;
         let mut kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push_front((component.digest.clone(), compiled.clone()));
+        kept.push_front((key, compiled.clone()));
         kept.truncate(KEPT);
         Ok(compiled)
     }
 
-    fn kept(&self, digest: &str) -> Option<Compiled> {
+    fn compile(&self, components: &[Component], links: &[Link]) -> Result<Compiled, StartError> {
+        let name = &components[0].name;
+        let unusable = |error: Error| error.wrap(format!("the component `{name}` cannot be used"));
+        if let [component] = components {
+            let code = self.engine.compile(&component.bytes).map_err(unusable)?;
+            return Ok(Compiled { code, personal: Vec::new() });
+        }
+        let parts: Vec<Part> =
+            components.iter().map(|component| Part { name: &component.name, bytes: &component.bytes }).collect();
+        let composed =
+            compose::compose(&parts, links, compose::is_personal::<Installed>).map_err(|error| match error {
+                ComposeError::Mismatch { link, reason } => StartError::Link(LinkReport {
+                    unmet: vec![Unmet {
+                        component: components[link.importer].name.clone(),
+                        import: link.import,
+                        problem: Problem::OtherComponent { name: components[link.exporter].name.clone(), reason },
+                    }],
+                }),
+                ComposeError::Other(reason) => {
+                    Error::failed(format!("`{name}` cannot be linked to the components that it calls"))
+                        .cause(reason)
+                        .into()
+                }
+            })?;
+        let code = self.engine.compile(&composed.bytes).map_err(unusable)?;
+        Ok(Compiled { code, personal: composed.personal })
+    }
+
+    fn kept(&self, key: &str) -> Option<Compiled> {
         let kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|(known, _)| known == digest).map(|(_, compiled)| compiled.clone())
+        kept.iter().find(|(known, _)| known == key).map(|(_, compiled)| compiled.clone())
     }
 }
 
 /// Instantiates a component once: what fails now would fail at every request.
 async fn try_instance(member: &Arc<Prepared<Installed>>) -> Result<()> {
-    let output = CallOutput::new(member.name.clone(), member.observer().clone());
+    let output = member.output();
     let failed = |error: wasmtime::Error| {
         let what = format!("starting `{}`", member.name);
         let fault = crate::runtime::fault::describe(&member.name, what, &error, output.finish());

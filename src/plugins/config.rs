@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use wasmtime::component::{HasData, Linker};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{HasData, Linker, LinkerInstance};
 
 use super::bindings::wasi::{config0_2_0_draft::runtime, config0_2_0_rc_1::store};
 use super::entry;
@@ -40,6 +41,31 @@ impl HasData for Views {
 pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> wasmtime::Result<()> {
     store::add_to_linker::<T, Views>(linker, view)?;
     runtime::add_to_linker::<T, Views>(linker, view)
+}
+
+/// Puts one of the interfaces into a linker's instance, for a store that holds several components:
+/// `view` finds the one that calls.
+pub fn link_personal<T: Send + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    interface: &str,
+    view: impl for<'a> Fn(&'a mut T) -> View<'a> + Copy + Send + Sync + 'static,
+) -> wasmtime::Result<()> {
+    type Call<'a, T> = StoreContextMut<'a, T>;
+    if interface == "wasi:config/store" {
+        instance.func_wrap("get", move |mut store: Call<'_, T>, (key,): (String,)| {
+            Ok((store::Host::get(&mut view(store.data_mut()), key)?,))
+        })?;
+        instance.func_wrap("get-all", move |mut store: Call<'_, T>, (): ()| {
+            Ok((store::Host::get_all(&mut view(store.data_mut()))?,))
+        })
+    } else {
+        instance.func_wrap("get", move |mut store: Call<'_, T>, (key,): (String,)| {
+            Ok((runtime::Host::get(&mut view(store.data_mut()), key)?,))
+        })?;
+        instance.func_wrap("get-all", move |mut store: Call<'_, T>, (): ()| {
+            Ok((runtime::Host::get_all(&mut view(store.data_mut()))?,))
+        })
+    }
 }
 
 impl View<'_> {

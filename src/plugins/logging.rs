@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::{HasData, Linker};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{HasData, Linker, LinkerInstance};
 
 use super::bindings::wasi::logging::logging;
 use super::entry;
@@ -46,6 +47,18 @@ impl HasData for Views {
 /// Puts the interface into a linker.
 pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> wasmtime::Result<()> {
     logging::add_to_linker::<T, Views>(linker, view)
+}
+
+/// Puts the interface into a linker's instance, for a store that holds several components: `view`
+/// finds the one that calls.
+pub fn link_personal<T: Send + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: impl for<'a> Fn(&'a mut T) -> View<'a> + Copy + Send + Sync + 'static,
+) -> wasmtime::Result<()> {
+    type Message = (logging::Level, String, String);
+    instance.func_wrap("log", move |mut store: StoreContextMut<'_, T>, (level, context, text): Message| {
+        logging::Host::log(&mut view(store.data_mut()), level, context, text)
+    })
 }
 
 impl logging::Host for View<'_> {

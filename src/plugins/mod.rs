@@ -18,7 +18,7 @@ pub mod messaging;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, LinkerInstance};
 
 use crate::error::Result;
 use crate::runtime::capability::{self, Capabilities, GuestOf};
@@ -107,6 +107,23 @@ impl Capabilities for Installed {
         config::link(linker, |guest| config::View { state: &guest.capabilities.0.config })?;
         logging::link(linker, |guest| logging::View { state: &guest.capabilities.0.logging })?;
         messaging::host::link(linker, |guest| messaging::host::View { state: &guest.capabilities.0.messaging })
+    }
+
+    const PERSONAL: &'static [&'static str] = &["wasi:config/store", "wasi:config/runtime", "wasi:logging/logging"];
+
+    fn link_personal(
+        instance: &mut LinkerInstance<'_, GuestOf<Self>>,
+        interface: &str,
+        member: usize,
+    ) -> wasmtime::Result<()> {
+        match interface {
+            "wasi:logging/logging" => logging::link_personal(instance, move |guest: &mut GuestOf<Self>| {
+                logging::View { state: &guest.capabilities_of(member).0.logging }
+            }),
+            interface => config::link_personal(instance, interface, move |guest: &mut GuestOf<Self>| config::View {
+                state: &guest.capabilities_of(member).0.config,
+            }),
+        }
     }
 
     fn configure(

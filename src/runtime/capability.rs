@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, LinkerInstance};
 
 use super::guest::Guest;
 use super::observer::Observer;
@@ -20,6 +20,20 @@ pub trait Capabilities: Send + Sync + 'static {
 
     /// Puts every function of every capability into the linker.
     fn link(linker: &mut Linker<GuestOf<Self>>) -> wasmtime::Result<()>
+    where
+        Self: Sized;
+
+    /// Interfaces whose state belongs to one component and not to its workload, without versions:
+    /// in a component that is composed of several, each has its own.
+    const PERSONAL: &'static [&'static str];
+
+    /// Puts one of [`Self::PERSONAL`] into a linker's instance, for one member of the store
+    /// ([`Guest::capabilities_of`]).
+    fn link_personal(
+        instance: &mut LinkerInstance<'_, GuestOf<Self>>,
+        interface: &str,
+        member: usize,
+    ) -> wasmtime::Result<()>
     where
         Self: Sized;
 

@@ -21,6 +21,44 @@ pub struct Guest<S> {
     pub limits: StoreLimits,
     /// What the capabilities keep in this store.
     pub capabilities: S,
+    /// The same for the other members of a composed component, in their order. All that is above
+    /// belongs to the first member, or to all of them (the table, the limits).
+    pub others: Vec<Own<S>>,
+}
+
+/// What one member of a composed component has for itself.
+pub struct Own<S> {
+    pub wasi: WasiCtx,
+    pub outgoing: Outgoing,
+    pub capabilities: S,
+}
+
+impl<S> Guest<S> {
+    /// A member's WASI context, and the table that all share.
+    pub fn wasi_of(&mut self, member: usize) -> (&mut WasiCtx, &mut ResourceTable) {
+        let wasi = match member.checked_sub(1) {
+            None => &mut self.wasi,
+            Some(other) => &mut self.others[other].wasi,
+        };
+        (wasi, &mut self.table)
+    }
+
+    /// A member's way out to other servers.
+    pub fn http_of(&mut self, member: usize) -> WasiHttpCtxView<'_> {
+        let outgoing = match member.checked_sub(1) {
+            None => &mut self.outgoing,
+            Some(other) => &mut self.others[other].outgoing,
+        };
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: outgoing }
+    }
+
+    /// What the capabilities keep for a member.
+    pub fn capabilities_of(&mut self, member: usize) -> &mut S {
+        match member.checked_sub(1) {
+            None => &mut self.capabilities,
+            Some(other) => &mut self.others[other].capabilities,
+        }
+    }
 }
 
 impl<S: Send> WasiView for Guest<S> {

@@ -5,6 +5,7 @@
 //! [`engine::Engine`] and [`workload::Workload`], then [`prepare`] and [`http`].
 
 pub mod capability;
+pub mod compose;
 pub mod engine;
 pub mod fault;
 mod function_cache;
@@ -12,6 +13,7 @@ pub mod guest;
 pub mod http;
 pub mod limits;
 pub mod observer;
+mod personal;
 pub mod prepare;
 pub mod stdio;
 pub mod workload;

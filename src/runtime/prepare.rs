@@ -11,11 +11,13 @@ use wasmtime_wasi::{FsPerms, WasiCtx};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::capability::{Capabilities, ForComponent, GuestOf};
+use super::compose::Personal;
 use super::engine::Engine;
-use super::guest::Guest;
+use super::guest::{Guest, Own};
 use super::http::outgoing::Outgoing;
 use super::limits::Limits;
 use super::observer::Observer;
+use super::personal;
 use super::stdio::CallOutput;
 use super::workload::{Component, LocalResources, Workload};
 use crate::error::{Error, Result};
@@ -37,13 +39,20 @@ pub struct Prepared<C: Capabilities> {
     /// The component's name in its workload.
     pub name: Arc<str>,
     pre: InstancePre<GuestOf<C>>,
+    /// The component itself; for a composed one its members, the first of which has the exports.
+    members: Vec<Member<C>>,
+    names: Arc<[Arc<str>]>,
+    /// What each instance is held to.
+    pub limits: Limits,
+    observer: Arc<dyn Observer>,
+}
+
+/// What one member has for itself.
+struct Member<C: Capabilities> {
     /// Names and values, in the form that a WASI context takes.
     environment: Vec<(String, String)>,
     mounts: Vec<Mount>,
-    /// What each instance is held to.
-    pub limits: Limits,
     capabilities: C::ForComponent,
-    observer: Arc<dyn Observer>,
 }
 
 struct Mount {
@@ -72,16 +81,52 @@ impl<C: Capabilities> Prepared<C> {
         compiled: &Compiled,
     ) -> Result<Self, PrepareError> {
         let pre = around.linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
-        let capabilities =
-            around.capabilities.configure(workload, component, around.observer).map_err(PrepareError::Configure)?;
+        Self::with_members(around, workload, &[component], pre)
+    }
+
+    /// The same for what several components were composed to. `personal` are its imports that
+    /// belong to one of them.
+    pub fn composed(
+        around: &Surroundings<'_, C>,
+        workload: &Workload,
+        components: &[&Component],
+        personal: &[Personal],
+        compiled: &Compiled,
+    ) -> Result<Self, PrepareError> {
+        let mut linker = around.linker.clone();
+        for import in personal {
+            let mut instance = linker.instance(&import.label).map_err(PrepareError::Link)?;
+            personal::link::<C>(&mut instance, &import.interface, import.part).map_err(PrepareError::Link)?;
+        }
+        let pre = linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
+        Self::with_members(around, workload, components, pre)
+    }
+
+    fn with_members(
+        around: &Surroundings<'_, C>,
+        workload: &Workload,
+        components: &[&Component],
+        pre: InstancePre<GuestOf<C>>,
+    ) -> Result<Self, PrepareError> {
+        let member = |component: &&Component| {
+            Ok(Member {
+                environment: component.local.environment.clone().into_iter().collect(),
+                mounts: mounts(workload, &component.local)?,
+                capabilities: around.capabilities.configure(workload, component, around.observer)?,
+            })
+        };
+        let members = components.iter().map(member).collect::<Result<Vec<_>>>().map_err(PrepareError::Configure)?;
+        let names: Arc<[Arc<str>]> = components.iter().map(|component| component.name.as_str().into()).collect();
+        // The engine asks for each memory by itself, and cannot tell whose it is.
+        let memory = components.iter().map(|component| component.local.memory_limit_mb);
+        let memory = memory.reduce(|one, other| Some(one?.max(other?))).flatten();
         Ok(Prepared {
             engine: around.engine.clone(),
-            name: component.name.as_str().into(),
+            name: names[0].clone(),
             pre,
-            environment: component.local.environment.clone().into_iter().collect(),
-            mounts: mounts(workload, &component.local).map_err(PrepareError::Configure)?,
-            limits: around.limits.with_memory(component.local.memory_limit_mb),
-            capabilities,
+            members,
+            names,
+            limits: around.limits.with_memory(memory),
             observer: around.observer.clone(),
         })
     }
@@ -102,23 +147,33 @@ impl<C: Capabilities> Prepared<C> {
         &self.observer
     }
 
+    /// Collects what a call writes.
+    pub fn output(&self) -> Arc<CallOutput> {
+        CallOutput::new(self.names.clone(), self.observer.clone())
+    }
+
     /// A store for one call. What the guest writes goes to `output`.
     pub fn store(&self, output: &Arc<CallOutput>) -> Result<Store<GuestOf<C>>, wasmtime::Error> {
-        let mut wasi = WasiCtx::builder();
-        wasi.envs(&self.environment).stdout(output.stdout()).stderr(output.stderr());
-        for mount in &self.mounts {
-            wasi.preopened_dir(&mount.host_path, &mount.guest_path, mount.perms)?;
+        let [first, others @ ..] = &self.members[..] else { unreachable!("a component is its own first member") };
+        let mut own = Vec::new();
+        for (index, other) in others.iter().enumerate() {
+            own.push(Own {
+                wasi: other.wasi(output, index + 1)?,
+                outgoing: Outgoing,
+                capabilities: other.capabilities.for_store(),
+            });
         }
         let guest = Guest {
             table: ResourceTable::new(),
-            wasi: wasi.build(),
+            wasi: first.wasi(output, 0)?,
             http: WasiHttpCtx::new(),
             outgoing: Outgoing,
             limits: StoreLimitsBuilder::new()
                 .memory_size(self.limits.memory_bytes)
                 .table_elements(self.limits.table_elements)
                 .build(),
-            capabilities: self.capabilities.for_store(),
+            capabilities: first.capabilities.for_store(),
+            others: own,
         };
         let mut store = Store::new(self.engine.wasmtime(), guest);
         store.limiter(|guest| &mut guest.limits);
@@ -131,6 +186,17 @@ impl<C: Capabilities> Prepared<C> {
             Ok(UpdateDeadline::Yield(1))
         });
         Ok(store)
+    }
+}
+
+impl<C: Capabilities> Member<C> {
+    fn wasi(&self, output: &Arc<CallOutput>, member: usize) -> wasmtime::Result<WasiCtx> {
+        let mut wasi = WasiCtx::builder();
+        wasi.envs(&self.environment).stdout(output.stdout(member)).stderr(output.stderr(member));
+        for mount in &self.mounts {
+            wasi.preopened_dir(&mount.host_path, &mount.guest_path, mount.perms)?;
+        }
+        Ok(wasi.build())
     }
 }
 

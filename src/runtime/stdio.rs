@@ -20,41 +20,41 @@ const TAIL_LINES: usize = 20;
 
 /// Everything one call writes.
 pub struct CallOutput {
-    component: Arc<str>,
+    /// The members of the component that is called; a plain component is its only member.
+    members: Arc<[Arc<str>]>,
     observer: Arc<dyn Observer>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
+    /// Lines that have not ended, by member and stream. Most calls write nothing and need none.
+    pending: Vec<(usize, Stream, Vec<u8>)>,
     tail: VecDeque<String>,
 }
 
 impl CallOutput {
-    /// Collects the output of a call of `component`.
-    pub fn new(component: Arc<str>, observer: Arc<dyn Observer>) -> Arc<Self> {
-        Arc::new(CallOutput { component, observer, state: Mutex::default() })
+    /// Collects the output of a call of a component with these members.
+    pub fn new(members: Arc<[Arc<str>]>, observer: Arc<dyn Observer>) -> Arc<Self> {
+        Arc::new(CallOutput { members, observer, state: Mutex::default() })
     }
 
-    /// The guest's stdout.
-    pub fn stdout(self: &Arc<Self>) -> Pipe {
-        Pipe { call: self.clone(), stream: Stream::Stdout }
+    /// A member's stdout.
+    pub fn stdout(self: &Arc<Self>, member: usize) -> Pipe {
+        Pipe { call: self.clone(), member, stream: Stream::Stdout }
     }
 
-    /// The guest's stderr.
-    pub fn stderr(self: &Arc<Self>) -> Pipe {
-        Pipe { call: self.clone(), stream: Stream::Stderr }
+    /// A member's stderr.
+    pub fn stderr(self: &Arc<Self>, member: usize) -> Pipe {
+        Pipe { call: self.clone(), member, stream: Stream::Stderr }
     }
 
     /// Passes on what is left without a line break, and returns the last lines of stderr.
     pub fn finish(&self) -> Vec<String> {
         let mut state = self.lock();
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            let rest = std::mem::take(state.pending(stream));
+        for (member, stream, rest) in std::mem::take(&mut state.pending) {
             if !rest.is_empty() {
-                self.line(&mut state, stream, &rest);
+                self.line(&mut state, member, stream, &rest);
             }
         }
         state.tail.drain(..).collect()
@@ -64,23 +64,26 @@ impl CallOutput {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, stream: Stream, mut bytes: &[u8]) {
+    fn write(&self, member: usize, stream: Stream, mut bytes: &[u8]) {
         let mut state = self.lock();
+        let place = state.place(member, stream);
+        let mut pending = std::mem::take(&mut state.pending[place].2);
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            let mut line = std::mem::take(state.pending(stream));
-            line.extend_from_slice(&bytes[..end]);
-            self.line(&mut state, stream, &line);
+            pending.extend_from_slice(&bytes[..end]);
+            self.line(&mut state, member, stream, &pending);
+            pending.clear();
             bytes = &bytes[end + 1..];
         }
-        state.pending(stream).extend_from_slice(bytes);
-        while state.pending(stream).len() > MAX_LINE {
-            let rest = state.pending(stream).split_off(MAX_LINE);
-            let line = std::mem::replace(state.pending(stream), rest);
-            self.line(&mut state, stream, &line);
+        pending.extend_from_slice(bytes);
+        while pending.len() > MAX_LINE {
+            let rest = pending.split_off(MAX_LINE);
+            self.line(&mut state, member, stream, &pending);
+            pending = rest;
         }
+        state.pending[place].2 = pending;
     }
 
-    fn line(&self, state: &mut State, stream: Stream, line: &[u8]) {
+    fn line(&self, state: &mut State, member: usize, stream: Stream, line: &[u8]) {
         let line = String::from_utf8_lossy(line).trim_end_matches('\r').to_string();
         if stream == Stream::Stderr {
             if state.tail.len() == TAIL_LINES {
@@ -88,7 +91,8 @@ impl CallOutput {
             }
             state.tail.push_back(line.clone());
         }
-        self.observer.output(Output { component: self.component.clone(), stream, context: String::new(), line });
+        let component = self.members[member].clone();
+        self.observer.output(Output { component, stream, context: String::new(), line });
     }
 }
 
@@ -99,8 +103,12 @@ impl Drop for CallOutput {
 }
 
 impl State {
-    fn pending(&mut self, stream: Stream) -> &mut Vec<u8> {
-        if stream == Stream::Stderr { &mut self.stderr } else { &mut self.stdout }
+    fn place(&mut self, member: usize, stream: Stream) -> usize {
+        let found = self.pending.iter().position(|(known, kind, _)| *known == member && *kind == stream);
+        found.unwrap_or_else(|| {
+            self.pending.push((member, stream, Vec::new()));
+            self.pending.len() - 1
+        })
     }
 }
 
@@ -108,6 +116,7 @@ impl State {
 #[derive(Clone)]
 pub struct Pipe {
     call: Arc<CallOutput>,
+    member: usize,
     stream: Stream,
 }
 
@@ -129,7 +138,7 @@ impl StdoutStream for Pipe {
 
 impl OutputStream for Pipe {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.call.write(self.stream, &bytes);
+        self.call.write(self.member, self.stream, &bytes);
         Ok(())
     }
 
@@ -149,7 +158,7 @@ impl Pollable for Pipe {
 
 impl AsyncWrite for Pipe {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        self.call.write(self.stream, bytes);
+        self.call.write(self.member, self.stream, bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -181,20 +190,22 @@ mod tests {
     #[test]
     fn lines_are_passed_on_whole_and_the_tail_of_stderr_is_kept() {
         let lines = Arc::new(Lines::default());
-        let call = CallOutput::new("hello".into(), lines.clone());
-        call.write(Stream::Stdout, b"one\ntw");
-        call.write(Stream::Stderr, b"oops\n");
-        call.write(Stream::Stdout, b"o\r\nthree");
-        assert_eq!(*lines.0.lock().unwrap(), ["one", "oops", "two"]);
+        let call = CallOutput::new(Arc::new(["hello".into(), "other".into()]), lines.clone());
+        call.write(0, Stream::Stdout, b"one\ntw");
+        call.write(0, Stream::Stderr, b"oops\n");
+        // A line of one member is not ended by another's.
+        call.write(1, Stream::Stdout, b"other\n");
+        call.write(0, Stream::Stdout, b"o\r\nthree");
+        assert_eq!(*lines.0.lock().unwrap(), ["one", "oops", "other", "two"]);
         assert_eq!(call.finish(), ["oops"]);
-        assert_eq!(*lines.0.lock().unwrap(), ["one", "oops", "two", "three"]);
+        assert_eq!(*lines.0.lock().unwrap(), ["one", "oops", "other", "two", "three"]);
     }
 
     #[test]
     fn a_line_without_end_is_cut() {
         let lines = Arc::new(Lines::default());
-        let call = CallOutput::new("hello".into(), lines.clone());
-        call.write(Stream::Stdout, &vec![b'x'; 3 * MAX_LINE + 1]);
+        let call = CallOutput::new(Arc::new(["hello".into(), "other".into()]), lines.clone());
+        call.write(0, Stream::Stdout, &vec![b'x'; 3 * MAX_LINE + 1]);
         assert_eq!(lines.0.lock().unwrap().len(), 3);
     }
 }

@@ -10,6 +10,7 @@ mod completion;
 mod config;
 mod dev_edits;
 mod dev_guests;
+mod dev_links;
 mod dev_process;
 mod dev_settings;
 mod dev_swaps;

@@ -35,6 +35,16 @@ pub fn echo_worker() -> Vec<u8> {
     read("wasm32-wasip2/release/echo_worker.wasm")
 }
 
+/// Answers HTTP requests with the help of [`shop_cart`].
+pub fn shop_front() -> Vec<u8> {
+    read("wasm32-wasip2/release/shop_front.wasm")
+}
+
+/// Exports what [`shop_front`] imports, in a newer version.
+pub fn shop_cart() -> Vec<u8> {
+    read("wasm32-wasip2/release/shop_cart.wasm")
+}
+
 /// Imports what nobody provides.
 pub fn missing_import() -> Vec<u8> {
     read("wasm32-wasip2/release/missing_import.wasm")

@@ -92,7 +92,7 @@ impl<C: Capabilities> HttpComponent<C> {
     pub async fn answer(&self, request: Request<Incoming>, scheme: Scheme) -> Result<Response<Body>, NoAnswer> {
         let mut account = Account::open(self, &request);
         let permit = self.enter(&mut account).await?;
-        let output = CallOutput::new(self.component.name.clone(), self.component.observer().clone());
+        let output = self.component.output();
         let (send, receive) = oneshot::channel();
         let work = match self.begin(request, scheme, &output, send) {
             Ok(work) => work,

@@ -1,0 +1,136 @@
+//! The imports that give a component what is its own: environment, files, output, the network.
+//!
+//! In a composed component each member's are linked by themselves, under a name of the member's own
+//! (see [`super::compose`]); here they are taken to the member's part of the store. The functions
+//! are those of WASI 0.2's bindings; only the place where they find their state is another.
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::{LinkerInstance, Resource};
+use wasmtime_wasi::cli::WasiCliCtxView;
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView};
+use wasmtime_wasi::p2::bindings::cli::{environment, stderr, stdout};
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
+use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily};
+use wasmtime_wasi::p2::bindings::sockets::{network, tcp_create_socket, udp_create_socket};
+use wasmtime_wasi::p2::{DynOutputStream, TcpSocket, UdpSocket};
+use wasmtime_wasi::sockets::WasiSocketsCtxView;
+use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
+
+use super::capability::{Capabilities, GuestOf};
+use super::guest::Guest;
+
+/// Interfaces of WASI whose state belongs to one component, without their versions.
+const OF_WASI: &[&str] = &[
+    "wasi:cli/environment",
+    "wasi:cli/stdout",
+    "wasi:cli/stderr",
+    "wasi:filesystem/preopens",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp-create-socket",
+    "wasi:http/outgoing-handler",
+];
+
+/// Whether an import gives a component what is its own.
+pub fn is_personal<C: Capabilities>(interface: &str) -> bool {
+    let name = without_version(interface);
+    OF_WASI.contains(&name) || C::PERSONAL.contains(&name)
+}
+
+fn without_version(interface: &str) -> &str {
+    interface.split('@').next().unwrap_or(interface)
+}
+
+/// Links such an import to one member of the store.
+pub fn link<C: Capabilities>(
+    instance: &mut LinkerInstance<'_, GuestOf<C>>,
+    interface: &str,
+    member: usize,
+) -> wasmtime::Result<()> {
+    match without_version(interface) {
+        "wasi:cli/environment" => link_environment(instance, member),
+        "wasi:cli/stdout" => instance.func_wrap("get-stdout", move |mut store: Call<'_, C>, (): ()| {
+            let stream: Resource<DynOutputStream> = stdout::Host::get_stdout(&mut cli(store.data_mut(), member))?;
+            Ok((stream,))
+        }),
+        "wasi:cli/stderr" => instance.func_wrap("get-stderr", move |mut store: Call<'_, C>, (): ()| {
+            let stream: Resource<DynOutputStream> = stderr::Host::get_stderr(&mut cli(store.data_mut(), member))?;
+            Ok((stream,))
+        }),
+        "wasi:filesystem/preopens" => instance.func_wrap("get-directories", move |mut store: Call<'_, C>, (): ()| {
+            let folders: Vec<(Resource<Descriptor>, String)> =
+                preopens::Host::get_directories(&mut files(store.data_mut(), member))?;
+            Ok((folders,))
+        }),
+        "wasi:sockets/tcp-create-socket" => {
+            instance.func_wrap("create-tcp-socket", move |mut store: Call<'_, C>, (family,): (IpAddressFamily,)| {
+                let mut view = sockets(store.data_mut(), member);
+                let socket = tcp_create_socket::Host::create_tcp_socket(&mut view, family);
+                Ok((socket_or_code::<TcpSocket>(&mut view, socket)?,))
+            })
+        }
+        "wasi:sockets/udp-create-socket" => instance.func_wrap_async(
+            "create-udp-socket",
+            move |mut store: Call<'_, C>, (family,): (IpAddressFamily,)| {
+                Box::new(async move {
+                    let mut view = sockets(store.data_mut(), member);
+                    let socket = udp_create_socket::Host::create_udp_socket(&mut view, family).await;
+                    Ok((socket_or_code::<UdpSocket>(&mut view, socket)?,))
+                })
+            },
+        ),
+        "wasi:http/outgoing-handler" => instance.func_wrap("handle", move |mut store: Call<'_, C>, arguments| {
+            let (request, options): (Resource<types::OutgoingRequest>, Option<Resource<types::RequestOptions>>) =
+                arguments;
+            let mut view = store.data_mut().http_of(member);
+            let sent: Result<Resource<types::FutureIncomingResponse>, types::ErrorCode> =
+                match outgoing_handler::Host::handle(&mut view, request, options) {
+                    Ok(response) => Ok(response),
+                    Err(error) => Err(types::Host::convert_error_code(&mut view, error)?),
+                };
+            Ok((sent,))
+        }),
+        name => C::link_personal(instance, name, member),
+    }
+}
+
+type Call<'a, C> = StoreContextMut<'a, GuestOf<C>>;
+
+fn link_environment<S: Send + 'static>(
+    instance: &mut LinkerInstance<'_, Guest<S>>,
+    member: usize,
+) -> wasmtime::Result<()> {
+    instance.func_wrap("get-environment", move |mut store: StoreContextMut<'_, Guest<S>>, (): ()| {
+        Ok((environment::Host::get_environment(&mut cli(store.data_mut(), member))?,))
+    })?;
+    instance.func_wrap("get-arguments", move |mut store: StoreContextMut<'_, Guest<S>>, (): ()| {
+        Ok((environment::Host::get_arguments(&mut cli(store.data_mut(), member))?,))
+    })?;
+    instance.func_wrap("initial-cwd", move |mut store: StoreContextMut<'_, Guest<S>>, (): ()| {
+        Ok((environment::Host::initial_cwd(&mut cli(store.data_mut(), member))?,))
+    })
+}
+
+fn cli<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiCliCtxView<'_> {
+    let (wasi, table) = guest.wasi_of(member);
+    WasiCliCtxView { ctx: wasi.cli(), table }
+}
+
+fn files<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiFilesystemCtxView<'_> {
+    let (wasi, table) = guest.wasi_of(member);
+    WasiFilesystemCtxView { ctx: wasi.filesystem(), table }
+}
+
+fn sockets<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiSocketsCtxView<'_> {
+    let (wasi, table) = guest.wasi_of(member);
+    WasiSocketsCtxView { ctx: wasi.sockets(), table }
+}
+
+fn socket_or_code<T>(
+    view: &mut WasiSocketsCtxView<'_>,
+    socket: Result<Resource<T>, wasmtime_wasi::p2::SocketError>,
+) -> wasmtime::Result<Result<Resource<T>, ErrorCode>> {
+    match socket {
+        Ok(socket) => Ok(Ok(socket)),
+        Err(error) => Ok(Err(network::Host::convert_error_code(view, error)?)),
+    }
+}
