@@ -58,7 +58,8 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
         bytes: main.bytes.clone(),
         digest: main.digest.clone(),
         local: local(&dev.environment, &dev.env_files, &dev.config)?,
-        ..Component::default()
+        pool_size: dev.pool_size.unwrap_or(0),
+        max_invocations: dev.max_invocations.unwrap_or(0),
     }];
     for sidecar in &dev.components {
         let binary = match built.get(&sidecar.name) {
@@ -70,7 +71,8 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
             bytes: binary.bytes,
             digest: binary.digest,
             local: local(&sidecar.environment, &sidecar.env_files, &sidecar.config)?,
-            ..Component::default()
+            pool_size: dev.pool_size.unwrap_or(0),
+            max_invocations: dev.max_invocations.unwrap_or(0),
         });
     }
     let host_interfaces = dev

@@ -177,7 +177,7 @@ impl Host {
         }
         let http = members
             .iter()
-            .find(|member| member.exports("wasi:http/incoming-handler@0.2"))
+            .find(|member| member.exports("wasi:http/incoming-handler@0.2") || member.exports("wasi:http/handler@0.3"))
             .map(|member| HttpComponent::new(member.clone(), generation))
             .transpose()
             .map_err(|error| {

@@ -114,6 +114,15 @@ pub struct Dev {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1), extend("default" = DEFAULT_MEMORY_LIMIT_MB))]
     pub memory_limit_mb: Option<u64>,
+    /// How many instances of a component are kept to answer again. With 0, each call has a new instance, and nothing
+    /// can leak from one call to the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 500), extend("default" = 0))]
+    pub pool_size: Option<u32>,
+    /// The most calls of one component at one time. Further ones wait, and are answered with 503 after ten seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1), extend("default" = 512))]
+    pub max_invocations: Option<u32>,
     /// A certificate for HTTPS. Not supported yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["certs/cert.pem"]))]

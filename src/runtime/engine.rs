@@ -84,6 +84,7 @@ impl Engine {
 fn config(opts: &EngineOptions, slots: Option<u32>, functions: Option<Arc<FunctionCache>>) -> Result<Config> {
     let mut config = Config::new();
     config.wasm_component_model(true);
+    config.wasm_component_model_async(true);
     // Members of a composed component import one interface under several names.
     config.wasm_component_model_implements(true);
     config.epoch_interruption(true);

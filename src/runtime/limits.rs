@@ -13,6 +13,8 @@ pub struct Limits {
     pub table_elements: usize,
     /// The most calls at one time.
     pub in_flight: usize,
+    /// How many instances are kept to serve again; 0: none, each call has a new one.
+    pub pool_size: usize,
     /// How long a call waits for its turn when that many are in flight.
     pub queue_time: Duration,
 }
@@ -26,8 +28,18 @@ impl Limits {
             table_elements: 50_000,
             // Below the engine's number of instance slots, so that a slot is there for each.
             in_flight: 512,
+            pool_size: 0,
             queue_time: Duration::from_secs(10),
         }
+    }
+
+    /// The same, with what a component asks for; 0 stands for the default.
+    pub fn with_calls(mut self, pool_size: u32, max_invocations: u32) -> Self {
+        self.pool_size = pool_size as usize;
+        if max_invocations > 0 {
+            self.in_flight = max_invocations as usize;
+        }
+        self
     }
 
     /// The same, with another memory limit.

@@ -22,12 +22,14 @@ use super::stdio::CallOutput;
 use super::workload::{Component, LocalResources, Workload};
 use crate::error::{Error, Result};
 
-/// Makes the linker with everything a guest may import: WASI 0.2, `wasi:http`, the capabilities.
-/// Done once per host.
+/// Makes the linker with everything a guest may import: WASI 0.2 and 0.3 with `wasi:http`, the
+/// capabilities. Done once per host.
 pub fn linker<C: Capabilities>(engine: &Engine) -> Result<Linker<GuestOf<C>>> {
     let mut linker = Linker::new(engine.wasmtime());
     let linked = wasmtime_wasi::p2::add_to_linker_async(&mut linker)
         .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
+        .and_then(|()| wasmtime_wasi::p3::add_to_linker(&mut linker))
+        .and_then(|()| wasmtime_wasi_http::p3::add_to_linker(&mut linker))
         .and_then(|()| C::link(&mut linker));
     linked.map_err(|error| Error::bug("the host's interfaces do not fit together").cause(format!("{error:#}")))?;
     Ok(linker)
@@ -126,7 +128,10 @@ impl<C: Capabilities> Prepared<C> {
             pre,
             members,
             names,
-            limits: around.limits.with_memory(memory),
+            limits: around
+                .limits
+                .with_memory(memory)
+                .with_calls(components[0].pool_size, components[0].max_invocations),
             observer: around.observer.clone(),
         })
     }

@@ -30,6 +30,11 @@ pub fn marker(version: u32) -> String {
     format!("WASH-PROBE-VERSION-{version:04}")
 }
 
+/// An HTTP component of WASI 0.3.
+pub fn probe3() -> Vec<u8> {
+    read("wasm32-wasip2/release/probe3.wasm")
+}
+
 /// Answers messages.
 pub fn echo_worker() -> Vec<u8> {
     read("wasm32-wasip2/release/echo_worker.wasm")

@@ -1,4 +1,4 @@
-//! One request through a fresh instance of a component.
+//! One request through an instance of a component.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use wasmtime_wasi_http::WasiHttpView;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
-use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
+use wasmtime_wasi_http::handler::ProxyPre;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use super::Body;
+use super::instance::{self, Answer, Instance, Warm};
 use super::streaming::Streaming;
 use crate::runtime::capability::{Capabilities, GuestOf};
 use crate::runtime::fault;
@@ -25,7 +25,8 @@ use crate::runtime::stdio::CallOutput;
 /// A component that answers HTTP requests.
 pub struct HttpComponent<C: Capabilities> {
     component: Arc<Prepared<C>>,
-    pre: ProxyPre<GuestOf<C>>,
+    pre: Arc<ProxyPre<GuestOf<C>>>,
+    warm: Arc<Warm<C>>,
     in_flight: Arc<Semaphore>,
     /// Which version of the workload this is; stamped on every request's record.
     generation: u64,
@@ -72,14 +73,14 @@ impl NoAnswer {
 
 /// The guest at work on one request: instantiate, call, done.
 pub(super) type Work = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>;
-type Answer = Result<Response<HyperOutgoingBody>, ErrorCode>;
 
 impl<C: Capabilities> HttpComponent<C> {
     /// Makes the component answer requests; `Err` gives back why it cannot.
     pub fn new(component: Arc<Prepared<C>>, generation: u64) -> wasmtime::Result<Self> {
-        let pre = ProxyPre::new(component.pre().clone())?;
+        let pre = Arc::new(instance::pre(&component)?);
+        let warm = Arc::new(Warm::new(component.limits.pool_size));
         let in_flight = Arc::new(Semaphore::new(component.limits.in_flight));
-        Ok(HttpComponent { component, pre, in_flight, generation })
+        Ok(HttpComponent { component, pre, warm, in_flight, generation })
     }
 
     /// Which version of the workload this is.
@@ -92,22 +93,18 @@ impl<C: Capabilities> HttpComponent<C> {
     pub async fn answer(&self, request: Request<Incoming>, scheme: Scheme) -> Result<Response<Body>, NoAnswer> {
         let mut account = Account::open(self, &request);
         let permit = self.enter(&mut account).await?;
-        let output = self.component.output();
         let (send, receive) = oneshot::channel();
-        let work = match self.begin(request, scheme, &output, send) {
-            Ok(work) => work,
-            Err(error) => return Err(self.failed(&mut account, &error, &output)),
-        };
+        let (work, output) = self.begin(request, scheme, send);
         let limit = self.component.limits.request_time;
         match tokio::time::timeout(limit, first(work, receive)).await {
             Ok((Some(Ok(response)), rest)) => {
                 Ok(self.stream(response, rest, Ongoing { account, output, _permit: permit }))
             }
-            Ok((Some(Err(code)), rest)) => {
+            Ok((Some(Err(refusal)), rest)) => {
                 // The guest may have trapped after it said so; that is the better explanation.
                 let error = match rest {
                     Rest::Ended(Err(trap)) => trap,
-                    _ => wasmtime::Error::msg(format!("it answered with the error code {code:?}")),
+                    _ => refusal,
                 };
                 Err(self.failed(&mut account, &error, &output))
             }
@@ -139,21 +136,28 @@ impl<C: Capabilities> HttpComponent<C> {
         }
     }
 
+    /// The work on a request, not begun yet, and where its output goes.
     fn begin(
         &self,
         request: Request<Incoming>,
         scheme: Scheme,
-        output: &Arc<CallOutput>,
         send: oneshot::Sender<Answer>,
-    ) -> wasmtime::Result<Work> {
-        let mut store = self.component.store(output)?;
-        let request = store.data_mut().http().new_incoming_request(scheme, request)?;
-        let out = store.data_mut().http().new_response_outparam(send)?;
-        let pre = self.pre.clone();
-        Ok(Box::pin(async move {
-            let proxy = pre.instantiate_async(&mut store).await?;
-            proxy.wasi_http_incoming_handler().call_handle(&mut store, request, out).await
-        }))
+    ) -> (Work, Arc<CallOutput>) {
+        let warm = self.warm.take();
+        let output = warm.as_ref().map_or_else(|| self.component.output(), |instance| instance.output.clone());
+        let (component, pre, pool, new) = (self.component.clone(), self.pre.clone(), self.warm.clone(), output.clone());
+        let work = async move {
+            let mut instance = match warm {
+                Some(instance) => instance,
+                None => Instance::new(&component, &pre, new).await?,
+            };
+            // One that trapped, was too slow or lost its client does not come here: it is dropped.
+            if instance.answer(request, scheme, send).await? {
+                pool.keep(instance);
+            }
+            Ok(())
+        };
+        (Box::pin(work), output)
     }
 
     fn stream(&self, response: Response<HyperOutgoingBody>, rest: Rest, ongoing: Ongoing) -> Response<Body> {

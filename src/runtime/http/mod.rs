@@ -5,6 +5,7 @@
 //! a single-threaded runtime, and all of them accept from the same listening socket.
 
 pub mod call;
+mod instance;
 pub mod outgoing;
 pub mod server;
 mod streaming;
