@@ -86,6 +86,8 @@ enum Input {
 /// Runs the loop until it is told to stop.
 pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command>) -> Result<()> {
     let project = (opts.load)(&opts.start)?;
+    assemble::check_network(&project)?;
+    let outbound = assemble::outbound(&project, &opts.env)?;
     let address = address_of(&project, opts.port)?;
     let bound = bind(address)?;
     let slot = Arc::new(Slot::default());
@@ -99,6 +101,7 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
     }
     let engine = Engine::new(&EngineOptions { cache_dir: Some(opts.cache.join("engine")) })?;
     let host = Arc::new(Host::new(engine, capabilities, Arc::new(feed.clone()))?);
+    host.replace_outbound(outbound);
 
     let (inputs, mut inbox) = mpsc::unbounded_channel();
     let nodes = nodes_of(&project, &opts)?;
@@ -271,6 +274,7 @@ impl Session {
     async fn reload(&mut self) -> bool {
         let loaded = (self.opts.load)(&self.opts.start).and_then(|project| {
             let nodes = nodes_of(&project, &self.opts)?;
+            assemble::check_network(&project)?;
             let address = address_of(&project, self.opts.port)?;
             Ok((project, nodes, address))
         });
@@ -322,6 +326,8 @@ impl Session {
     /// Puts the settings in force that are not part of the workload.
     fn apply(&mut self, project: &Project, address: SocketAddr) -> Result<()> {
         let (old, new) = (&self.project.settings.dev, &project.settings.dev);
+        // Reads files that may have changed, too.
+        let outbound = assemble::outbound(project, &self.opts.env)?;
         if old.wasi_keyvalue_path != new.wasi_keyvalue_path || old.wasi_blobstore_path != new.wasi_blobstore_path {
             self.host.replace_capabilities(self.host.capabilities().with(&kept_data(project))?);
         }
@@ -335,6 +341,7 @@ impl Session {
                 tokio::spawn(old.drain(DRAIN));
             }
         }
+        self.host.replace_outbound(outbound);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::component::Description;
 use crate::error::{Error, Result};
 use crate::progress::{Busy, Progress};
-use crate::runtime::observer::{Fault, Observer, Output, RequestRecord};
+use crate::runtime::observer::{Fault, NetworkNotice, Observer, Output, RequestRecord};
 
 /// So many lines may wait to be shown. A terminal that is slower than the requests must not slow
 /// them down; what does not fit is counted instead.
@@ -49,6 +49,8 @@ pub enum Report {
     Output(Output),
     /// A call of a component failed.
     Fault(Arc<Fault>),
+    /// A component could not connect: denied, or for a reason that it gets no words for.
+    Network(NetworkNotice),
     /// So many requests and lines were not shown, because they came too fast.
     NotShown { lines: u64 },
     /// Something odd.
@@ -174,5 +176,9 @@ impl Observer for Feed {
 
     fn fault(&self, fault: Arc<Fault>) {
         self.try_tell(Report::Fault(fault));
+    }
+
+    fn network(&self, notice: NetworkNotice) {
+        self.try_tell(Report::Network(notice));
     }
 }

@@ -13,8 +13,12 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use super::capability::{Capabilities, ForComponent, GuestOf};
 use super::engine::Engine;
 use super::guest::Guest;
+use super::http::client::Client;
 use super::http::outgoing::Outgoing;
 use super::limits::Limits;
+use super::network::policy::Policy;
+use super::network::sockets::{self, Sockets};
+use super::network::{Network, Outbound};
 use super::observer::Observer;
 use super::stdio::CallOutput;
 use super::workload::{Component, LocalResources, Workload};
@@ -25,6 +29,7 @@ use crate::error::{Error, Result};
 pub fn linker<C: Capabilities>(engine: &Engine) -> Result<Linker<GuestOf<C>>> {
     let mut linker = Linker::new(engine.wasmtime());
     let linked = wasmtime_wasi::p2::add_to_linker_async(&mut linker)
+        .and_then(|()| sockets::link(&mut linker, Guest::lookups))
         .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
         .and_then(|()| C::link(&mut linker));
     linked.map_err(|error| Error::bug("the host's interfaces do not fit together").cause(format!("{error:#}")))?;
@@ -43,6 +48,10 @@ pub struct Prepared<C: Capabilities> {
     /// What each instance is held to.
     pub limits: Limits,
     capabilities: C::ForComponent,
+    network: Arc<Network>,
+    client: Arc<Client>,
+    /// Whether the component imports `wasi:sockets`; most do not, and their stores carry none of it.
+    uses_sockets: bool,
     observer: Arc<dyn Observer>,
 }
 
@@ -58,6 +67,8 @@ pub struct Surroundings<'a, C: Capabilities> {
     pub linker: &'a Linker<GuestOf<C>>,
     pub capabilities: &'a C,
     pub observer: &'a Arc<dyn Observer>,
+    /// What outgoing connections have in common.
+    pub outbound: &'a Arc<Outbound>,
     /// The host's defaults; a component may ask for less memory.
     pub limits: Limits,
 }
@@ -74,14 +85,22 @@ impl<C: Capabilities> Prepared<C> {
         let pre = around.linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
         let capabilities =
             around.capabilities.configure(workload, component, around.observer).map_err(PrepareError::Configure)?;
+        let name: Arc<str> = component.name.as_str().into();
+        let policy = policy(component).map_err(PrepareError::Configure)?;
+        let network = Arc::new(Network::new(policy, around.outbound.clone(), name.clone(), around.observer.clone()));
+        let imports = compiled.component_type();
+        let uses_sockets = imports.imports(around.engine.wasmtime()).any(|(name, _)| name.starts_with("wasi:sockets/"));
         Ok(Prepared {
             engine: around.engine.clone(),
-            name: component.name.as_str().into(),
+            name,
             pre,
             environment: component.local.environment.clone().into_iter().collect(),
             mounts: mounts(workload, &component.local).map_err(PrepareError::Configure)?,
             limits: around.limits.with_memory(component.local.memory_limit_mb),
             capabilities,
+            client: Arc::new(Client::new(network.clone())),
+            network,
+            uses_sockets,
             observer: around.observer.clone(),
         })
     }
@@ -109,11 +128,20 @@ impl<C: Capabilities> Prepared<C> {
         for mount in &self.mounts {
             wasi.preopened_dir(&mount.host_path, &mount.guest_path, mount.perms)?;
         }
+        let sockets = self.uses_sockets.then(|| Arc::new(Sockets::new(self.network.clone())));
+        if let Some(sockets) = &sockets {
+            let sockets = sockets.clone();
+            wasi.allow_tcp(true).allow_udp(true).socket_addr_check(move |address, usage| {
+                let permitted = sockets.permits(address, usage);
+                Box::pin(std::future::ready(permitted))
+            });
+        }
         let guest = Guest {
             table: ResourceTable::new(),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            outgoing: Outgoing,
+            outgoing: Outgoing { client: self.client.clone() },
+            sockets,
             limits: StoreLimitsBuilder::new()
                 .memory_size(self.limits.memory_bytes)
                 .table_elements(self.limits.table_elements)
@@ -140,6 +168,15 @@ pub enum PrepareError {
     Link(wasmtime::Error),
     /// The workload's configuration is wrong.
     Configure(Error),
+}
+
+/// What the component may reach. Whoever reads settings or manifests has checked them and names
+/// the line; this is for all others.
+fn policy(component: &Component) -> Result<Policy> {
+    Policy::new(component.local.network.clone()).map_err(|error| {
+        let place = format!("{}[{}] of the component `{}`", error.key, error.index, component.name);
+        Error::failed(format!("{place}: {}", error.message)).hint(error.hint)
+    })
 }
 
 fn mounts(workload: &Workload, local: &LocalResources) -> Result<Vec<Mount>> {

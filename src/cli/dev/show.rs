@@ -104,6 +104,12 @@ impl Show {
                 let style = AnsiColor::Red.on_default();
                 shell.line(&format!("{style}{}{style:#}", fault::render(fault)));
             }
+            Report::Network(notice) => {
+                shell.warning(&printable(&format!("{}: {}", notice.component, notice.reason)));
+                if let Some(hint) = &notice.hint {
+                    shell.hint(&printable(hint));
+                }
+            }
             Report::NotShown { lines } => {
                 shell.line(&format!("{DIM}           … {lines} more lines came too fast to be shown{DIM:#}"));
             }
@@ -289,6 +295,10 @@ fn event(report: &Report) -> Value {
                 .map(|frame| json!({"function": frame.function, "location": frame.location}))
                 .collect::<Vec<_>>(),
             "stderr": fault.stderr,
+        }),
+        Report::Network(notice) => json!({
+            "event": "network", "component": &*notice.component, "reason": notice.reason, "hint": notice.hint,
+            "denied": notice.denied,
         }),
         Report::NotShown { lines } => json!({"event": "not-shown", "lines": lines}),
         Report::Warning { message, hint } => json!({"event": "warning", "message": message, "hint": hint}),

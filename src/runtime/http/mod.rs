@@ -5,7 +5,10 @@
 //! a single-threaded runtime, and all of them accept from the same listening socket.
 
 pub mod call;
+pub mod client;
+mod failure;
 pub mod outgoing;
+mod pool;
 pub mod server;
 mod streaming;
 
