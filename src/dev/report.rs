@@ -39,6 +39,8 @@ pub enum Report {
     Ready(Swap),
     /// The new version cannot run; the one before it goes on.
     NotReady { error: Error, still_serving: bool },
+    /// The server's certificate has changed and is in use.
+    CertificateRenewed,
     /// These settings have changed and are in force.
     SettingsChanged { keys: Vec<String> },
     /// The settings cannot be read; those before go on.
@@ -128,7 +130,8 @@ impl Feed {
         let _ = self.queue.send(Item::Report(report));
     }
 
-    fn try_tell(&self, report: Report) {
+    /// Tells something that is only counted when too much waits to be shown. Never waits.
+    pub fn try_tell(&self, report: Report) {
         if self.queue.try_send(Item::Report(report)).is_err() {
             self.not_shown.fetch_add(1, Ordering::Relaxed);
         }

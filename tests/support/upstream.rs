@@ -41,6 +41,7 @@ pub struct Upstream {
 #[derive(Default)]
 struct Seen {
     connections: AtomicUsize,
+    open: AtomicUsize,
     requests: Mutex<Vec<String>>,
 }
 
@@ -90,6 +91,11 @@ impl Upstream {
         self.seen.connections.load(Ordering::SeqCst)
     }
 
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.seen.open.load(Ordering::SeqCst)
+    }
+
     /// The request lines that it has seen.
     pub fn requests(&self) -> Vec<String> {
         self.seen.requests.lock().unwrap().clone()
@@ -111,6 +117,8 @@ async fn accept(listener: TcpListener, tls: Option<Arc<rustls::ServerConfig>>, s
     let tls = tls.map(tokio_rustls::TlsAcceptor::from);
     while let Ok((stream, _)) = listener.accept().await {
         seen.connections.fetch_add(1, Ordering::SeqCst);
+        seen.open.fetch_add(1, Ordering::SeqCst);
+        let counted = seen.clone();
         let (tls, seen) = (tls.clone(), seen.clone());
         tokio::spawn(async move {
             let service = hyper::service::service_fn(move |request| answer(request, seen.clone()));
@@ -125,6 +133,7 @@ async fn accept(listener: TcpListener, tls: Option<Arc<rustls::ServerConfig>>, s
                     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
                 }
             }
+            counted.open.fetch_sub(1, Ordering::SeqCst);
         });
     }
 }

@@ -92,6 +92,7 @@ impl Show {
                     shell.hint("the version before goes on serving; fix the error and save");
                 }
             }
+            Report::CertificateRenewed => shell.status("Renewed", "the certificate; new connections get the new one"),
             Report::SettingsChanged { keys } if keys.is_empty() => shell.status("Settings", "as before the error"),
             Report::SettingsChanged { keys } => shell.status("Settings", &format!("changed: {}", keys.join(", "))),
             Report::SettingsInvalid { error } => {
@@ -114,7 +115,7 @@ impl Show {
                 shell.line(&format!("{DIM}           … {lines} more lines came too fast to be shown{DIM:#}"));
             }
             Report::Warning { message, hint } => {
-                shell.warning(message);
+                shell.warning(&printable(message));
                 if let Some(hint) = hint {
                     shell.hint(hint);
                 }
@@ -270,6 +271,7 @@ fn event(report: &Report) -> Value {
         Report::NotReady { error, still_serving } => {
             json!({"event": "not-ready", "error": error_document(error), "still_serving": still_serving})
         }
+        Report::CertificateRenewed => json!({"event": "certificate-renewed"}),
         Report::SettingsChanged { keys } => json!({"event": "settings-changed", "keys": keys}),
         Report::SettingsInvalid { error } => json!({"event": "settings-invalid", "error": error_document(error)}),
         Report::Request(request) => json!({

@@ -82,14 +82,14 @@ impl HostPattern {
             ));
         }
         // What has a slash is a range of addresses, or a URL.
-        if let Some((before, after)) = rest.split_once('/') {
-            if !looks_like_range(before, after) {
-                let scheme = entry.strip_suffix(rest).unwrap_or_default();
-                return Err(PatternError::new(
-                    format!("`{entry}` has a path; hosts are permitted with all their paths"),
-                    format!("write `{scheme}{before}`"),
-                ));
-            }
+        if let Some((before, after)) = rest.split_once('/')
+            && !looks_like_range(before, after)
+        {
+            let scheme = entry.strip_suffix(rest).unwrap_or_default();
+            return Err(PatternError::new(
+                format!("`{entry}` has a path; hosts are permitted with all their paths"),
+                format!("write `{scheme}{before}`"),
+            ));
         }
         let (host, port) = split_port(entry, rest)?;
         let host = if host == "*" {
@@ -219,7 +219,10 @@ fn split_port<'a>(entry: &str, text: &'a str) -> Result<(&'a str, Option<u16>), 
             Some(port) => (inner, Some(port)),
             None if after.is_empty() => (inner, None),
             None => {
-                return Err(PatternError::new(format!("`{entry}` goes on after `]`"), "write e.g. `[2001:db8::1]:443`"));
+                return Err(PatternError::new(
+                    format!("`{entry}` goes on after `]`"),
+                    "write e.g. `[2001:db8::1]:443`",
+                ));
             }
         }
     } else if text.matches(':').count() > 1 {
