@@ -26,13 +26,15 @@ impl Handler for Everything {
     fn handle(
         self: Arc<Self>,
         request: http::Request<hyper::body::Incoming>,
+        scheme: http::uri::Scheme,
     ) -> BoxFuture<'static, http::Response<Body>> {
+        let scheme = if scheme == http::uri::Scheme::HTTPS { Scheme::Https } else { Scheme::Http };
         Box::pin(async move {
             let ready = self.0.serving();
             let Some(component) = ready.as_ref().and_then(|ready| ready.http()) else {
                 return plain(http::StatusCode::NOT_FOUND, "nothing answers HTTP requests here\n");
             };
-            match component.answer(request, Scheme::Http).await {
+            match component.answer(request, scheme).await {
                 Ok(response) => response,
                 Err(no_answer) => plain(no_answer.status(), format!("{}\n", no_answer.short_reason())),
             }

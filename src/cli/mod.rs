@@ -154,6 +154,7 @@ fn run(cli: Cli, format: Format, shell: Arc<Shell>) -> Result<()> {
     };
     let ctx = Context::from_process(wishes, shell)?;
     start_logging(&ctx, global.log_level);
+    crate::runtime::tls::choose_provider();
     let start = start_folder(&ctx, global.directory.as_deref())?;
     match command {
         Command::New(args) => new::run(&ctx, &start, args),

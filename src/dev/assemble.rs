@@ -10,7 +10,12 @@ use crate::error::{Context, Error, Result};
 use crate::project::Project;
 use crate::project::settings::DevComponent;
 use crate::runtime::limits::Limits;
-use crate::runtime::workload::{Component, HostInterface, LocalResources, Volume, VolumeMount, Workload, WorkloadId};
+use crate::runtime::network::policy::Policy;
+use crate::runtime::network::{Outbound, OutboundOptions};
+use crate::runtime::tls::{Trust, TrustRoots};
+use crate::runtime::workload::{
+    Component, HostInterface, LocalResources, Rules, Volume, VolumeMount, Workload, WorkloadId,
+};
 use crate::toolchain;
 
 /// The bytes of a component and their digest.
@@ -45,23 +50,27 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
             read_only: volume.read_only,
         })
         .collect();
-    let local = |environment: &BTreeMap<String, String>, files: &[String], config: &BTreeMap<String, String>| {
+    let local = |environment: &BTreeMap<String, String>,
+                 files: &[String],
+                 config: &BTreeMap<String, String>,
+                 network: Rules| {
         Ok::<_, Error>(LocalResources {
             environment: environment_of(&project.root, environment, files)?,
             config: config.clone(),
             volume_mounts: mounts.clone(),
             memory_limit_mb: dev.memory_limit_mb,
+            network,
         })
     };
     let mut components = vec![Component {
         name: project.name.clone(),
         bytes: main.bytes.clone(),
         digest: main.digest.clone(),
-        local: local(&dev.environment, &dev.env_files, &dev.config)?,
+        local: local(&dev.environment, &dev.env_files, &dev.config, main_rules(project))?,
         pool_size: dev.pool_size.unwrap_or(0),
         max_invocations: dev.max_invocations.unwrap_or(0),
     }];
-    for sidecar in &dev.components {
+    for (index, sidecar) in dev.components.iter().enumerate() {
         let binary = match built.get(&sidecar.name) {
             Some(binary) => binary.clone(),
             None => from_file(project, sidecar)?,
@@ -70,7 +79,12 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
             name: sidecar.name.clone(),
             bytes: binary.bytes,
             digest: binary.digest,
-            local: local(&sidecar.environment, &sidecar.env_files, &sidecar.config)?,
+            local: local(
+                &sidecar.environment,
+                &sidecar.env_files,
+                &sidecar.config,
+                sidecar_rules(project, index, sidecar),
+            )?,
             pool_size: dev.pool_size.unwrap_or(0),
             max_invocations: dev.max_invocations.unwrap_or(0),
         });
@@ -87,6 +101,71 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
         })
         .collect();
     Ok(Workload { components, host_interfaces, volumes, ..named(project) })
+}
+
+/// What the main component may reach.
+fn main_rules(project: &Project) -> Rules {
+    let dev = &project.settings.dev;
+    Rules {
+        allowed_hosts: dev.allowed_hosts.clone(),
+        allow_private_networks: dev.allow_private_networks,
+        allowed_host_loopback_ports: ports(&dev.allowed_host_loopback_ports),
+        allowed_ip_name_lookups: dev.allowed_ip_name_lookups.clone(),
+        place: place(project, "dev"),
+    }
+}
+
+fn sidecar_rules(project: &Project, index: usize, sidecar: &DevComponent) -> Rules {
+    Rules {
+        allowed_hosts: sidecar.allowed_hosts.clone(),
+        allow_private_networks: sidecar.allow_private_networks,
+        allowed_host_loopback_ports: ports(&sidecar.allowed_host_loopback_ports),
+        allowed_ip_name_lookups: sidecar.allowed_ip_name_lookups.clone(),
+        place: place(project, &format!("dev.components[{index}]")),
+    }
+}
+
+/// Ports that are none were refused when the settings were read.
+fn ports(ports: &[u64]) -> Vec<u16> {
+    ports.iter().filter_map(|port| u16::try_from(*port).ok()).collect()
+}
+
+/// Where denials say that a line is to be added.
+fn place(project: &Project, key: &str) -> String {
+    let file = match &project.config_file {
+        Some(file) => file.strip_prefix(&project.root).unwrap_or(file).display().to_string(),
+        None => ".wash/config.yaml".into(),
+    };
+    format!("below `{key}` in {file}")
+}
+
+/// Finds what is wrong with the network rules; the error names the line.
+pub fn check_network(project: &Project) -> Result<()> {
+    let dev = &project.settings.dev;
+    let sidecars = dev.components.iter().enumerate();
+    let of_sidecars =
+        sidecars.map(|(index, sidecar)| (format!("dev.components[{index}]"), sidecar_rules(project, index, sidecar)));
+    for (place, rules) in std::iter::once(("dev".to_string(), main_rules(project))).chain(of_sidecars) {
+        if let Err(error) = Policy::new(rules) {
+            let key = format!("{place}.{}[{}]", error.key, error.index);
+            return Err(project.error_at(&key, error.message).hint(error.hint));
+        }
+    }
+    Ok(())
+}
+
+/// What outgoing connections have in common. Fails when a file of authorities cannot be used.
+pub fn outbound(project: &Project, env: &BTreeMap<String, String>) -> Result<Outbound> {
+    let dev = &project.settings.dev;
+    let roots = match dev.http_client_trust_roots.as_deref() {
+        Some("webpki") => TrustRoots::Webpki,
+        Some("native") => TrustRoots::Native,
+        Some("extra-only") => TrustRoots::ExtraOnly,
+        _ => TrustRoots::WebpkiAndNative,
+    };
+    let ca_paths = dev.http_client_ca_paths.iter().map(|path| project.root.join(path)).collect();
+    let hosts = dev.hosts.iter().filter_map(|(name, address)| Some((name.clone(), address.parse().ok()?))).collect();
+    Outbound::new(&OutboundOptions { environment: env.clone(), trust: Trust { roots, ca_paths }, hosts })
 }
 
 /// Under which name the loop's data is kept.

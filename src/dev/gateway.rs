@@ -2,6 +2,7 @@
 //! something to say.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -12,9 +13,11 @@ use http_body_util::BodyExt;
 use hyper::body::{Frame, Incoming};
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 
+use super::report::{Feed, Report};
 use crate::host::Slot;
 use crate::runtime::fault;
-use crate::runtime::http::{Body, Handler, full, plain};
+use crate::runtime::http::{Body, Handler, Notice, full, plain};
+use crate::runtime::observer::{Observer, RequestRecord};
 
 /// The state of the loop, as far as a client is concerned.
 pub enum Status {
@@ -30,12 +33,13 @@ pub enum Status {
 pub struct Gateway {
     slot: Arc<Slot>,
     status: ArcSwap<Status>,
+    feed: Feed,
 }
 
 impl Gateway {
-    /// Serves what is in the slot.
-    pub fn new(slot: Arc<Slot>) -> Self {
-        Gateway { slot, status: ArcSwap::from_pointee(Status::Starting("starting".into())) }
+    /// Serves what is in the slot, and tells the feed what the server did by itself.
+    pub fn new(slot: Arc<Slot>, feed: Feed) -> Self {
+        Gateway { slot, status: ArcSwap::from_pointee(Status::Starting("starting".into())), feed }
     }
 
     /// Says how things are.
@@ -43,7 +47,7 @@ impl Gateway {
         self.status.store(Arc::new(status));
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, scheme: Scheme) -> Response<Body> {
         let html = wants_html(request.headers());
         let Some(ready) = self.slot.serving() else {
             return match &**self.status.load() {
@@ -56,7 +60,7 @@ impl Gateway {
             let text = "the component answers no HTTP requests: it does not export `wasi:http/incoming-handler`";
             return plain(StatusCode::NOT_FOUND, format!("{text}\n"));
         };
-        match component.answer(request, Scheme::Http).await {
+        match component.answer(request, scheme).await {
             Ok(response) => match &**self.status.load() {
                 Status::Broken(text) if html && is_html(response.headers()) => with_banner(response, text),
                 _ => response,
@@ -70,8 +74,43 @@ impl Gateway {
 }
 
 impl Handler for Gateway {
-    fn handle(self: Arc<Self>, request: Request<Incoming>) -> BoxFuture<'static, Response<Body>> {
-        Box::pin(async move { self.answer(request).await })
+    fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        scheme: http::uri::Scheme,
+    ) -> BoxFuture<'static, Response<Body>> {
+        let scheme = if scheme == http::uri::Scheme::HTTPS { Scheme::Https } else { Scheme::Http };
+        Box::pin(async move { self.answer(request, scheme).await })
+    }
+
+    fn notice(&self, notice: Notice) {
+        match notice {
+            Notice::Refused { status, request: Some((method, path)), .. } => self.feed.request(RequestRecord {
+                method,
+                path,
+                status: status.as_u16(),
+                time: Duration::ZERO,
+                generation: self.slot.serving().map_or(0, |ready| ready.generation()),
+                client_left: false,
+                cut: false,
+            }),
+            Notice::Refused { status, request: None, reason } => {
+                self.warn(format!("a request was refused with {}: {reason}", status.as_u16()), None);
+            }
+            Notice::NoHandshake { reason } => self.warn(format!("no TLS connection with a client: {reason}"), None),
+            Notice::CertificateRenewed => self.feed.try_tell(Report::CertificateRenewed),
+            Notice::CertificateUnusable(error) => self.warn(
+                format!("the changed certificate cannot be used, the one before stays: {error}"),
+                error.hints().first().cloned(),
+            ),
+        }
+    }
+}
+
+impl Gateway {
+    /// Told as far as there is room: serving threads do not wait for a terminal.
+    fn warn(&self, message: String, hint: Option<String>) {
+        self.feed.try_tell(Report::Warning { message, hint });
     }
 }
 

@@ -26,7 +26,8 @@ use crate::host::{Host, Ready, Slot, StartError};
 use crate::plugins::{Installed, InstalledOptions};
 use crate::project::{self, Project, settings};
 use crate::runtime::engine::{Engine, EngineOptions};
-use crate::runtime::http::server::{Bound, Server};
+use crate::runtime::http::server::{Bound, ServeOptions, Server, ServerLimits};
+use crate::runtime::http::tls::{Certificates, TlsFiles};
 use crate::toolchain::{self, BuildOptions, BuildReport, ToolOutput};
 use assemble::Binary;
 use gateway::{Gateway, Status};
@@ -86,11 +87,14 @@ enum Input {
 /// Runs the loop until it is told to stop.
 pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command>) -> Result<()> {
     let project = (opts.load)(&opts.start)?;
+    assemble::check_network(&project)?;
+    let outbound = assemble::outbound(&project, &opts.env)?;
     let address = address_of(&project, opts.port)?;
+    let certificates = certificates(&project)?;
     let bound = bind(address)?;
     let slot = Arc::new(Slot::default());
-    let gateway = Arc::new(Gateway::new(slot.clone()));
-    let server = bound.serve(gateway.clone(), serving_threads())?;
+    let gateway = Arc::new(Gateway::new(slot.clone(), feed.clone()));
+    let server = bound.serve_with(gateway.clone(), serving(certificates))?;
     feed.tell(listening(&server));
 
     let capabilities = Installed::new(&kept_data(&project))?;
@@ -99,6 +103,7 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
     }
     let engine = Engine::new(&EngineOptions { cache_dir: Some(opts.cache.join("engine")) })?;
     let host = Arc::new(Host::new(engine, capabilities, Arc::new(feed.clone()))?);
+    host.replace_outbound(outbound);
 
     let (inputs, mut inbox) = mpsc::unbounded_channel();
     let nodes = nodes_of(&project, &opts)?;
@@ -271,6 +276,7 @@ impl Session {
     async fn reload(&mut self) -> bool {
         let loaded = (self.opts.load)(&self.opts.start).and_then(|project| {
             let nodes = nodes_of(&project, &self.opts)?;
+            assemble::check_network(&project)?;
             let address = address_of(&project, self.opts.port)?;
             Ok((project, nodes, address))
         });
@@ -322,19 +328,32 @@ impl Session {
     /// Puts the settings in force that are not part of the workload.
     fn apply(&mut self, project: &Project, address: SocketAddr) -> Result<()> {
         let (old, new) = (&self.project.settings.dev, &project.settings.dev);
+        // Reads files that may have changed, too.
+        let outbound = assemble::outbound(project, &self.opts.env)?;
         if old.wasi_keyvalue_path != new.wasi_keyvalue_path || old.wasi_blobstore_path != new.wasi_blobstore_path {
             self.host.replace_capabilities(self.host.capabilities().with(&kept_data(project))?);
         }
+        let other_files = tls_files(&self.project) != tls_files(project);
         if old.address != new.address
             && let Some(server) = &self.server
             && server.address() != address
         {
-            let server = bind(address)?.serve(self.gateway.clone(), serving_threads())?;
+            let certificates = certificates(project)?;
+            let server = bind(address)?.serve_with(self.gateway.clone(), serving(certificates))?;
             self.feed.tell(listening(&server));
             if let Some(old) = self.server.replace(server) {
                 tokio::spawn(old.drain(DRAIN));
             }
+        } else if let Some(server) = &self.server
+            && other_files
+        {
+            let was_secure = server.is_secure();
+            server.replace_certificates(certificates(project)?);
+            if server.is_secure() != was_secure {
+                self.feed.tell(listening(server));
+            }
         }
+        self.host.replace_outbound(outbound);
         Ok(())
     }
 
@@ -437,9 +456,15 @@ impl Session {
             self.gateway.set_status(Status::Starting("compiling to machine code".into()));
         }
         self.feed.tell(Report::Preparing { name: project.name.clone() });
+        let env = self.opts.env.clone();
         tokio::spawn(async move {
             let limits = assemble::limits(&project);
-            let result = match assemble::workload(&project, &main, &built) {
+            // Files of authorities may be other ones than at the last swap.
+            let workload = assemble::outbound(&project, &env).and_then(|outbound| {
+                host.replace_outbound(outbound);
+                assemble::workload(&project, &main, &built)
+            });
+            let result = match workload {
                 Ok(workload) => host.make_ready(workload, generation, limits).await,
                 Err(error) => Err(error.into()),
             };
@@ -547,6 +572,10 @@ fn scope_of(project: &Project, nodes: &[NodeState], generated: &BTreeSet<PathBuf
     }
     // What components write to their volumes is no edit.
     outputs.extend(project.settings.dev.volumes.iter().map(|volume| project.root.join(&volume.host_path)));
+    // The server looks at these itself; nothing is built of them.
+    if let Some(files) = tls_files(project) {
+        outputs.extend([files.cert, files.key].into_iter().chain(files.ca));
+    }
     outputs.remove(&project.root);
     Scope {
         roots: nodes.iter().map(|node| node.project.root.clone()).collect(),
@@ -556,11 +585,12 @@ fn scope_of(project: &Project, nodes: &[NodeState], generated: &BTreeSet<PathBuf
     }
 }
 
-/// Files that a workload is made of and that need no build: env files, component files.
+/// Files that a workload is made of and that need no build: env files, component files, authorities.
 fn surroundings_of(project: &Project) -> BTreeSet<PathBuf> {
     let dev = &project.settings.dev;
     let sidecars = dev.components.iter().flat_map(|component| component.file.iter().chain(&component.env_files));
-    dev.env_files.iter().chain(sidecars).map(|file| project.root.join(file)).collect()
+    let authorities = &dev.http_client_ca_paths;
+    dev.env_files.iter().chain(sidecars).chain(authorities).map(|file| project.root.join(file)).collect()
 }
 
 /// A settings file that did not exist when the settings were read.
@@ -611,7 +641,27 @@ fn listening(server: &Server) -> Report {
         _ if address.ip().is_unspecified() => format!("127.0.0.1:{}", address.port()),
         _ => address.to_string(),
     };
-    Report::Listening { url: format!("http://{host}/"), address }
+    let scheme = if server.is_secure() { "https" } else { "http" };
+    Report::Listening { url: format!("{scheme}://{host}/"), address }
+}
+
+/// The files of the certificates, if HTTPS is wanted.
+fn tls_files(project: &Project) -> Option<TlsFiles> {
+    let dev = &project.settings.dev;
+    let path = |path: &String| project.root.join(path);
+    Some(TlsFiles {
+        cert: dev.tls_cert_path.as_ref().map(path)?,
+        key: dev.tls_key_path.as_ref().map(path)?,
+        ca: dev.tls_ca_path.as_ref().map(path),
+    })
+}
+
+fn certificates(project: &Project) -> Result<Option<Certificates>> {
+    tls_files(project).map(Certificates::read).transpose()
+}
+
+fn serving(certificates: Option<Certificates>) -> ServeOptions {
+    ServeOptions { threads: serving_threads(), certificates, limits: ServerLimits::default() }
 }
 
 /// One for each core: each serves the connections it accepts.

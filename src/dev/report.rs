@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::component::Description;
 use crate::error::{Error, Result};
 use crate::progress::{Busy, Progress};
-use crate::runtime::observer::{Fault, Observer, Output, RequestRecord};
+use crate::runtime::observer::{Fault, NetworkNotice, Observer, Output, RequestRecord};
 
 /// So many lines may wait to be shown. A terminal that is slower than the requests must not slow
 /// them down; what does not fit is counted instead.
@@ -41,6 +41,8 @@ pub enum Report {
     Ready(Swap),
     /// The new version cannot run; the one before it goes on.
     NotReady { error: Error, still_serving: bool },
+    /// The server's certificate has changed and is in use.
+    CertificateRenewed,
     /// These settings have changed and are in force.
     SettingsChanged { keys: Vec<String> },
     /// The settings cannot be read; those before go on.
@@ -51,6 +53,8 @@ pub enum Report {
     Output(Output),
     /// A call of a component failed.
     Fault(Arc<Fault>),
+    /// A component could not connect: denied, or for a reason that it gets no words for.
+    Network(NetworkNotice),
     /// So many requests and lines were not shown, because they came too fast.
     NotShown { lines: u64 },
     /// Something odd.
@@ -128,7 +132,8 @@ impl Feed {
         let _ = self.queue.send(Item::Report(report));
     }
 
-    fn try_tell(&self, report: Report) {
+    /// Tells something that is only counted when too much waits to be shown. Never waits.
+    pub fn try_tell(&self, report: Report) {
         if self.queue.try_send(Item::Report(report)).is_err() {
             self.not_shown.fetch_add(1, Ordering::Relaxed);
         }
@@ -176,5 +181,9 @@ impl Observer for Feed {
 
     fn fault(&self, fault: Arc<Fault>) {
         self.try_tell(Report::Fault(fault));
+    }
+
+    fn network(&self, notice: NetworkNotice) {
+        self.try_tell(Report::Network(notice));
     }
 }

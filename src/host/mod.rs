@@ -21,6 +21,7 @@ use crate::runtime::compose::{self, ComposeError, Link, Part, Personal};
 use crate::runtime::engine::Engine;
 use crate::runtime::http::call::HttpComponent;
 use crate::runtime::limits::Limits;
+use crate::runtime::network::{Outbound, OutboundOptions};
 use crate::runtime::observer::Observer;
 use crate::runtime::prepare::{self, PrepareError, Prepared, Surroundings};
 use crate::runtime::workload::{Component, Workload};
@@ -38,6 +39,7 @@ pub struct Host {
     engine: Engine,
     linker: Linker<GuestOf<Installed>>,
     capabilities: ArcSwap<Installed>,
+    outbound: ArcSwap<Outbound>,
     observer: Arc<dyn Observer>,
     compiled: Mutex<VecDeque<(String, Compiled)>>,
 }
@@ -117,6 +119,7 @@ impl Host {
             engine,
             linker,
             capabilities: ArcSwap::from_pointee(capabilities),
+            outbound: ArcSwap::from_pointee(Outbound::new(&OutboundOptions::default())?),
             observer,
             compiled: Mutex::default(),
         })
@@ -130,6 +133,12 @@ impl Host {
     /// Gives other capabilities to the workloads that are made ready from now on.
     pub fn replace_capabilities(&self, capabilities: Installed) {
         self.capabilities.store(Arc::new(capabilities));
+    }
+
+    /// Gives other means for outgoing connections (proxies, trusted authorities, fixed names) to the
+    /// workloads that are made ready from now on.
+    pub fn replace_outbound(&self, outbound: Outbound) {
+        self.outbound.store(Arc::new(outbound));
     }
 
     /// Compiles, links and configures a workload, and instantiates each of its components once.
@@ -148,11 +157,13 @@ impl Host {
         }
         let compile = begun.elapsed();
         let capabilities = self.capabilities.load_full();
+        let outbound = self.outbound.load_full();
         let around = Surroundings {
             engine: &self.engine,
             linker: &self.linker,
             capabilities: &*capabilities,
             observer: &self.observer,
+            outbound: &outbound,
             limits,
         };
         let mut members = Vec::new();

@@ -11,6 +11,8 @@ pub const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
 pub const DEFAULT_REQUEST_TIMEOUT_SECONDS: u64 = 30;
 /// The most memory one instance may use in `wash dev`, in MiB.
 pub const DEFAULT_MEMORY_LIMIT_MB: u64 = 1024;
+/// Which authorities HTTPS requests of components trust in `wash dev`.
+pub const DEFAULT_HTTP_CLIENT_TRUST_ROOTS: &str = "webpki-and-native";
 /// The folder of a project's WIT files.
 pub const DEFAULT_WIT_DIR: &str = "wit";
 
@@ -102,6 +104,33 @@ pub struct Dev {
     /// What the main component reads through `wasi:config`, beside its environment.
     #[schemars(extend("examples" = [{"greeting": "hello"}]))]
     pub config: BTreeMap<String, String>,
+    /// Hosts that the main component may connect to, e.g. `api.example.com`, `*.example.com`,
+    /// `https://api.example.com:8443`, `10.0.0.0/8`. Empty: every public host.
+    #[schemars(extend("examples" = [["api.example.com", "*.example.com"]]))]
+    pub allowed_hosts: Vec<String>,
+    /// Whether the main component may connect to addresses in private networks that `allowed_hosts`
+    /// does not name.
+    pub allow_private_networks: bool,
+    /// Ports of this machine's own loopback that the main component may connect to, as `127.0.0.1` or
+    /// `localhost`.
+    #[schemars(extend("examples" = [[5432]]))]
+    pub allowed_host_loopback_ports: Vec<u64>,
+    /// Names that the main component may look up through `wasi:sockets`, e.g. `db.example.com` or
+    /// `*.example.com`. `wasi:http` needs none of these.
+    #[schemars(extend("examples" = [["db.example.com"]]))]
+    pub allowed_ip_name_lookups: Vec<String>,
+    /// Names that stand for these addresses when components connect to them, whatever the system
+    /// says.
+    #[schemars(extend("examples" = [{"api.example.com": "127.0.0.1"}]))]
+    pub hosts: BTreeMap<String, String>,
+    /// Which authorities the HTTPS requests of components trust: `webpki` (Mozilla's), `native` (this
+    /// machine's), `webpki-and-native`, or `extra-only` (those of `http_client_ca_paths`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = DEFAULT_HTTP_CLIENT_TRUST_ROOTS))]
+    pub http_client_trust_roots: Option<String>,
+    /// PEM files with more authorities that the HTTPS requests of components trust.
+    #[schemars(extend("examples" = [["certs/company-ca.pem"]]))]
+    pub http_client_ca_paths: Vec<String>,
     /// Paths, in the form of a `.gitignore` file, that are not watched, beside those that ignore
     /// files name.
     #[schemars(extend("examples" = [["notes/", "*.log"]]))]
@@ -123,15 +152,16 @@ pub struct Dev {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1), extend("default" = 512))]
     pub max_invocations: Option<u32>,
-    /// A certificate for HTTPS. Not supported yet.
+    /// Serves HTTPS with the certificate in this PEM file, relative to the project folder; certificates
+    /// of intermediate authorities follow it. Needs `tls_key_path`. Read again when it changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["certs/cert.pem"]))]
     pub tls_cert_path: Option<String>,
-    /// The private key of the certificate. Not supported yet.
+    /// The private key of the certificate, a PEM file without a password.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["certs/key.pem"]))]
     pub tls_key_path: Option<String>,
-    /// The authority whose client certificates are required. Not supported yet.
+    /// Requires a certificate of every client, issued by an authority in this PEM file.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["certs/ca.pem"]))]
     pub tls_ca_path: Option<String>,
@@ -175,6 +205,25 @@ pub struct DevComponent {
     #[serde(default)]
     #[schemars(extend("examples" = [{"greeting": "hello"}]))]
     pub config: BTreeMap<String, String>,
+    /// Hosts that this component may connect to, e.g. `api.example.com`, `*.example.com`,
+    /// `https://api.example.com:8443`, `10.0.0.0/8`. Empty: every public host.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["api.example.com", "*.example.com"]]))]
+    pub allowed_hosts: Vec<String>,
+    /// Whether this component may connect to addresses in private networks that `allowed_hosts`
+    /// does not name.
+    #[serde(default)]
+    pub allow_private_networks: bool,
+    /// Ports of this machine's own loopback that this component may connect to, as `127.0.0.1` or
+    /// `localhost`.
+    #[serde(default)]
+    #[schemars(extend("examples" = [[5432]]))]
+    pub allowed_host_loopback_ports: Vec<u64>,
+    /// Names that this component may look up through `wasi:sockets`, e.g. `db.example.com` or
+    /// `*.example.com`. `wasi:http` needs none of these.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["db.example.com"]]))]
+    pub allowed_ip_name_lookups: Vec<String>,
 }
 
 /// A folder of this machine that components may use.

@@ -72,6 +72,7 @@ impl Shape {
             Shape::Whole(0) => "a whole number".into(),
             Shape::Whole(least) => format!("a whole number of at least {least}"),
             Shape::List(of) if matches!(**of, Shape::Text) => "a list of texts".into(),
+            Shape::List(of) if matches!(**of, Shape::Whole(_)) => "a list of whole numbers".into(),
             Shape::List(_) => "a list of tables".into(),
             Shape::Map(_) => "a map of texts".into(),
             Shape::Table(_) => "a table of keys".into(),

@@ -1,7 +1,7 @@
 //! What types cannot say about settings: addresses, unique names, keys that do nothing yet.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::problem::Problem;
 use super::settings::{Build, Dev, DevComponent, Settings, Wit};
@@ -67,12 +67,67 @@ impl Check<'_> {
         for (key, used) in [
             ("dev.service", dev.service),
             ("dev.service_file", dev.service_file.is_some()),
-            ("dev.tls_cert_path", dev.tls_cert_path.is_some()),
-            ("dev.tls_key_path", dev.tls_key_path.is_some()),
-            ("dev.tls_ca_path", dev.tls_ca_path.is_some()),
             ("dev.wasi_webgpu", dev.wasi_webgpu),
         ] {
             self.refuse(&Key::of(key), used);
+        }
+        self.ports(&Key::of("dev.allowed_host_loopback_ports"), &dev.allowed_host_loopback_ports);
+        self.tls(dev);
+        self.http_client(dev);
+    }
+
+    fn tls(&mut self, dev: &Dev) {
+        let paths = [
+            ("dev.tls_cert_path", &dev.tls_cert_path),
+            ("dev.tls_key_path", &dev.tls_key_path),
+            ("dev.tls_ca_path", &dev.tls_ca_path),
+        ];
+        for (key, path) in paths {
+            self.not_blank(key, path.as_deref());
+        }
+        let [(cert, cert_path), (private, key_path), (ca, ca_path)] = paths;
+        let missing = match (cert_path, key_path, ca_path) {
+            (Some(_), None, _) => Some((cert, private, "the certificate's private key")),
+            (None, Some(_), _) => Some((private, cert, "the key's certificate")),
+            (None, None, Some(_)) => Some((ca, cert, "the server's own certificate")),
+            _ => None,
+        };
+        if let Some((key, other, what)) = missing {
+            let message = format!("`{key}` needs `{other}` beside it");
+            self.complain(&Key::of(key), message, Some(format!("set `{other}` to the PEM file with {what}")));
+        }
+    }
+
+    fn http_client(&mut self, dev: &Dev) {
+        const ROOTS: [&str; 4] = ["webpki", "native", "webpki-and-native", "extra-only"];
+        if let Some(roots) = dev.http_client_trust_roots.as_deref().filter(|roots| !ROOTS.contains(roots)) {
+            let key = Key::of("dev.http_client_trust_roots");
+            let hint = "write `webpki`, `native`, `webpki-and-native` or `extra-only`".to_string();
+            self.complain(&key, format!("`{roots}` is no choice of authorities"), Some(hint));
+        }
+        if dev.http_client_trust_roots.as_deref() == Some("extra-only") && dev.http_client_ca_paths.is_empty() {
+            let hint = "name the PEM file of an authority in `dev.http_client_ca_paths`".to_string();
+            let message = "`extra-only` trusts nobody without `dev.http_client_ca_paths`".to_string();
+            self.complain(&Key::of("dev.http_client_trust_roots"), message, Some(hint));
+        }
+        for (index, path) in dev.http_client_ca_paths.iter().enumerate() {
+            self.filled(&Key::of("dev.http_client_ca_paths").index(index), path);
+        }
+        for (name, address) in &dev.hosts {
+            let key = Key::of("dev.hosts").name(name);
+            if address.parse::<IpAddr>().is_err() {
+                let hint = "write an address such as 127.0.0.1 or ::1, without a port".to_string();
+                self.complain(&key, format!("`{key}` must be an IP address, not `{address}`"), Some(hint));
+            }
+        }
+    }
+
+    fn ports(&mut self, key: &Key, ports: &[u64]) {
+        for (index, port) in ports.iter().enumerate() {
+            if !(1..=65535).contains(port) {
+                let hint = "write a number from 1 to 65535".to_string();
+                self.complain(&key.index(index), format!("`{port}` is no port"), Some(hint));
+            }
         }
     }
 
@@ -127,6 +182,7 @@ impl Check<'_> {
                 (None, Some(project)) => self.filled(&key.name("project"), project),
             }
             self.environment(&key.name("environment"), &component.environment);
+            self.ports(&key.name("allowed_host_loopback_ports"), &component.allowed_host_loopback_ports);
         }
     }
 
@@ -215,6 +271,8 @@ mod tests {
             "dev: {address: localhost:0}",
             "dev: {address: '[::1]:8000'}",
             "dev: {service: false, wasi_webgpu: false}",
+            "dev: {tls_cert_path: a, tls_key_path: b, tls_ca_path: c}",
+            "dev: {http_client_trust_roots: extra-only, http_client_ca_paths: [a], hosts: {a: '::1'}}",
             "wit: {registries: [], sources: {}}",
             "dev: {components: [{name: a, file: a.wasm}, {name: b, project: ../b}]}",
             "dev: {volumes: [{host_path: a, guest_path: /}, {host_path: a, guest_path: /b}]}",
@@ -296,6 +354,48 @@ mod tests {
                 "give each volume a path of its own",
             ),
             ("wit: {wit_dir: ''}", 1, "`wit.wit_dir` is empty", ""),
+            (
+                "dev:\n  tls_cert_path: a.pem",
+                2,
+                "`dev.tls_cert_path` needs `dev.tls_key_path` beside it",
+                "set `dev.tls_key_path` to the PEM file with the certificate's private key",
+            ),
+            (
+                "dev: {tls_key_path: a.pem}",
+                1,
+                "`dev.tls_key_path` needs `dev.tls_cert_path` beside it",
+                "set `dev.tls_cert_path` to the PEM file with the key's certificate",
+            ),
+            (
+                "dev: {tls_ca_path: a.pem}",
+                1,
+                "`dev.tls_ca_path` needs `dev.tls_cert_path` beside it",
+                "set `dev.tls_cert_path` to the PEM file with the server's own certificate",
+            ),
+            (
+                "dev: {http_client_trust_roots: all}",
+                1,
+                "`all` is no choice of authorities",
+                "write `webpki`, `native`, `webpki-and-native` or `extra-only`",
+            ),
+            (
+                "dev: {http_client_trust_roots: extra-only}",
+                1,
+                "`extra-only` trusts nobody without `dev.http_client_ca_paths`",
+                "name the PEM file of an authority in `dev.http_client_ca_paths`",
+            ),
+            (
+                "dev: {hosts: {a.example: localhost}}",
+                1,
+                "`dev.hosts.\"a.example\"` must be an IP address, not `localhost`",
+                "write an address such as 127.0.0.1 or ::1, without a port",
+            ),
+            (
+                "dev: {allowed_host_loopback_ports: [80, 70000]}",
+                1,
+                "`70000` is no port",
+                "write a number from 1 to 65535",
+            ),
         ] {
             let problems = problems_of(text);
             assert_eq!(problems.len(), 1, "{text}: {problems:#?}");
@@ -325,9 +425,6 @@ mod tests {
 dev:
   service: true
   service_file: x
-  tls_cert_path: x
-  tls_key_path: x
-  tls_ca_path: x
   wasi_webgpu: true
   host_interfaces: [{namespace: a, package: b, name: c}]
 wit:

@@ -42,6 +42,7 @@ pub struct Engine {
 impl Engine {
     /// Starts an engine, with the largest number of instance slots that the machine has addresses for.
     pub fn new(opts: &EngineOptions) -> Result<Self> {
+        super::tls::choose_provider();
         let functions = opts.cache_dir.as_ref().map(|dir| FunctionCache::open(dir.join("functions")));
         let mut failure = None;
         for slots in SLOTS.map(Some).into_iter().chain([None]) {

@@ -1,11 +1,14 @@
 //! What a store holds for its guest.
 
+use std::sync::Arc;
+
 use wasmtime::StoreLimits;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::http::outgoing::Outgoing;
+use super::network::sockets::{self, Sockets};
 
 /// The store's data. Host functions borrow the fields they need.
 pub struct Guest<S> {
@@ -17,6 +20,8 @@ pub struct Guest<S> {
     pub http: WasiHttpCtx,
     /// How requests of the guest are sent.
     pub outgoing: Outgoing,
+    /// What its sockets have done; `None` in a component that imports none.
+    pub sockets: Option<Arc<Sockets>>,
     /// What the guest's memory and tables may grow to.
     pub limits: StoreLimits,
     /// What the capabilities keep in this store.
@@ -30,6 +35,7 @@ pub struct Guest<S> {
 pub struct Own<S> {
     pub wasi: WasiCtx,
     pub outgoing: Outgoing,
+    pub sockets: Option<Arc<Sockets>>,
     pub capabilities: S,
 }
 
@@ -41,6 +47,20 @@ impl<S> Guest<S> {
             Some(other) => &mut self.others[other].wasi,
         };
         (wasi, &mut self.table)
+    }
+
+    /// What looking up names through `wasi:sockets` needs.
+    pub fn lookups(&mut self) -> sockets::View<'_> {
+        self.lookups_of(0)
+    }
+
+    /// The same for a member.
+    pub fn lookups_of(&mut self, member: usize) -> sockets::View<'_> {
+        let sockets = match member.checked_sub(1) {
+            None => self.sockets.as_ref(),
+            Some(other) => self.others[other].sockets.as_ref(),
+        };
+        sockets::View { sockets, table: &mut self.table }
     }
 
     /// A member's way out to other servers.

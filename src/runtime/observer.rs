@@ -11,6 +11,10 @@ pub trait Observer: Send + Sync + 'static {
     fn output(&self, output: Output);
     /// A call of a guest failed.
     fn fault(&self, fault: Arc<Fault>);
+    /// A connection of a guest was denied, or failed for a reason that the guest gets no words for.
+    fn network(&self, notice: NetworkNotice) {
+        let _ = notice;
+    }
 }
 
 /// One request, when its response is over.
@@ -84,6 +88,19 @@ pub struct Frame {
     pub function: String,
     /// `file:line`, where the component carries that.
     pub location: Option<String>,
+}
+
+/// Why a component could not connect. Each reason is told once of a component.
+#[derive(Clone, Debug)]
+pub struct NetworkNotice {
+    /// The component's name in its workload.
+    pub component: Arc<str>,
+    /// What happened to what, and why.
+    pub reason: String,
+    /// What to change.
+    pub hint: Option<String>,
+    /// Whether it was denied by the network policy.
+    pub denied: bool,
 }
 
 /// Shows nothing.

@@ -18,6 +18,7 @@ use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
 
 use super::capability::{Capabilities, GuestOf};
 use super::guest::Guest;
+use super::network::sockets;
 
 /// Interfaces of WASI whose state belongs to one component, without their versions.
 const OF_WASI: &[&str] = &[
@@ -27,6 +28,7 @@ const OF_WASI: &[&str] = &[
     "wasi:filesystem/preopens",
     "wasi:sockets/tcp-create-socket",
     "wasi:sockets/udp-create-socket",
+    "wasi:sockets/ip-name-lookup",
     "wasi:http/outgoing-handler",
 ];
 
@@ -63,7 +65,7 @@ pub fn link<C: Capabilities>(
         }),
         "wasi:sockets/tcp-create-socket" => {
             instance.func_wrap("create-tcp-socket", move |mut store: Call<'_, C>, (family,): (IpAddressFamily,)| {
-                let mut view = sockets(store.data_mut(), member);
+                let mut view = sockets_of(store.data_mut(), member);
                 let socket = tcp_create_socket::Host::create_tcp_socket(&mut view, family);
                 Ok((socket_or_code::<TcpSocket>(&mut view, socket)?,))
             })
@@ -72,12 +74,15 @@ pub fn link<C: Capabilities>(
             "create-udp-socket",
             move |mut store: Call<'_, C>, (family,): (IpAddressFamily,)| {
                 Box::new(async move {
-                    let mut view = sockets(store.data_mut(), member);
+                    let mut view = sockets_of(store.data_mut(), member);
                     let socket = udp_create_socket::Host::create_udp_socket(&mut view, family).await;
                     Ok((socket_or_code::<UdpSocket>(&mut view, socket)?,))
                 })
             },
         ),
+        "wasi:sockets/ip-name-lookup" => {
+            sockets::link_personal(instance, move |guest: &mut GuestOf<C>| guest.lookups_of(member))
+        }
         "wasi:http/outgoing-handler" => instance.func_wrap("handle", move |mut store: Call<'_, C>, arguments| {
             let (request, options): (Resource<types::OutgoingRequest>, Option<Resource<types::RequestOptions>>) =
                 arguments;
@@ -120,7 +125,7 @@ fn files<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiFilesystemCtxView<
     WasiFilesystemCtxView { ctx: wasi.filesystem(), table }
 }
 
-fn sockets<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiSocketsCtxView<'_> {
+fn sockets_of<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiSocketsCtxView<'_> {
     let (wasi, table) = guest.wasi_of(member);
     WasiSocketsCtxView { ctx: wasi.sockets(), table }
 }

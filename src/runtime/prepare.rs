@@ -14,8 +14,12 @@ use super::capability::{Capabilities, ForComponent, GuestOf};
 use super::compose::Personal;
 use super::engine::Engine;
 use super::guest::{Guest, Own};
+use super::http::client::Client;
 use super::http::outgoing::Outgoing;
 use super::limits::Limits;
+use super::network::policy::Policy;
+use super::network::sockets::{self, Sockets};
+use super::network::{Network, Outbound};
 use super::observer::Observer;
 use super::personal;
 use super::stdio::CallOutput;
@@ -27,6 +31,7 @@ use crate::error::{Error, Result};
 pub fn linker<C: Capabilities>(engine: &Engine) -> Result<Linker<GuestOf<C>>> {
     let mut linker = Linker::new(engine.wasmtime());
     let linked = wasmtime_wasi::p2::add_to_linker_async(&mut linker)
+        .and_then(|()| sockets::link(&mut linker, Guest::lookups))
         .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
         .and_then(|()| wasmtime_wasi::p3::add_to_linker(&mut linker))
         .and_then(|()| wasmtime_wasi_http::p3::add_to_linker(&mut linker))
@@ -44,6 +49,10 @@ pub struct Prepared<C: Capabilities> {
     /// The component itself; for a composed one its members, the first of which has the exports.
     members: Vec<Member<C>>,
     names: Arc<[Arc<str>]>,
+    /// Whether `wasi:sockets` is imported; most do not, and their stores carry none of it.
+    uses_sockets: bool,
+    /// Whether several members may use the sockets of WASI 0.3, which are not theirs alone.
+    shares_sockets: bool,
     /// What each instance is held to.
     pub limits: Limits,
     observer: Arc<dyn Observer>,
@@ -55,6 +64,8 @@ struct Member<C: Capabilities> {
     environment: Vec<(String, String)>,
     mounts: Vec<Mount>,
     capabilities: C::ForComponent,
+    network: Arc<Network>,
+    client: Arc<Client>,
 }
 
 struct Mount {
@@ -69,6 +80,8 @@ pub struct Surroundings<'a, C: Capabilities> {
     pub linker: &'a Linker<GuestOf<C>>,
     pub capabilities: &'a C,
     pub observer: &'a Arc<dyn Observer>,
+    /// What outgoing connections have in common.
+    pub outbound: &'a Arc<Outbound>,
     /// The host's defaults; a component may ask for less memory.
     pub limits: Limits,
 }
@@ -111,10 +124,15 @@ impl<C: Capabilities> Prepared<C> {
         pre: InstancePre<GuestOf<C>>,
     ) -> Result<Self, PrepareError> {
         let member = |component: &&Component| {
+            let (outbound, observer) = (around.outbound.clone(), around.observer.clone());
+            let network =
+                Arc::new(Network::new(policy(component)?, outbound, component.name.as_str().into(), observer));
             Ok(Member {
                 environment: component.local.environment.clone().into_iter().collect(),
                 mounts: mounts(workload, &component.local)?,
                 capabilities: around.capabilities.configure(workload, component, around.observer)?,
+                client: Arc::new(Client::new(network.clone())),
+                network,
             })
         };
         let members = components.iter().map(member).collect::<Result<Vec<_>>>().map_err(PrepareError::Configure)?;
@@ -122,12 +140,18 @@ impl<C: Capabilities> Prepared<C> {
         // The engine asks for each memory by itself, and cannot tell whose it is.
         let memory = components.iter().map(|component| component.local.memory_limit_mb);
         let memory = memory.reduce(|one, other| Some(one?.max(other?))).flatten();
+        let imports = pre.component().component_type();
+        let has = |part: &str| imports.imports(around.engine.wasmtime()).any(|(name, _)| name.contains(part));
+        let uses_sockets = has("sockets");
+        let shares_sockets = components.len() > 1 && has("wasi:sockets/types@0.3");
         Ok(Prepared {
             engine: around.engine.clone(),
             name: names[0].clone(),
             pre,
             members,
             names,
+            uses_sockets,
+            shares_sockets,
             limits: around
                 .limits
                 .with_memory(memory)
@@ -159,26 +183,27 @@ impl<C: Capabilities> Prepared<C> {
 
     /// A store for one call. What the guest writes goes to `output`.
     pub fn store(&self, output: &Arc<CallOutput>) -> Result<Store<GuestOf<C>>, wasmtime::Error> {
-        let [first, others @ ..] = &self.members[..] else { unreachable!("a component is its own first member") };
-        let mut own = Vec::new();
-        for (index, other) in others.iter().enumerate() {
-            own.push(Own {
-                wasi: other.wasi(output, index + 1)?,
-                outgoing: Outgoing,
-                capabilities: other.capabilities.for_store(),
-            });
+        let sockets = |member: &Member<C>| self.uses_sockets.then(|| Arc::new(Sockets::new(member.network.clone())));
+        let mut others = Vec::new();
+        for (index, member) in self.members.iter().enumerate().skip(1) {
+            others.push(member.own(output, index, sockets(member), &[])?);
         }
+        let first = &self.members[0];
+        // The sockets of WASI 0.3 are shared by the members of a composed component: what one may not, none may.
+        let restrict: &[Own<_>] = if self.shares_sockets { &others } else { &[] };
+        let Own { wasi, outgoing, sockets, capabilities } = first.own(output, 0, sockets(first), restrict)?;
         let guest = Guest {
             table: ResourceTable::new(),
-            wasi: first.wasi(output, 0)?,
+            wasi,
             http: WasiHttpCtx::new(),
-            outgoing: Outgoing,
+            outgoing,
+            sockets,
             limits: StoreLimitsBuilder::new()
                 .memory_size(self.limits.memory_bytes)
                 .table_elements(self.limits.table_elements)
                 .build(),
-            capabilities: first.capabilities.for_store(),
-            others: own,
+            capabilities,
+            others,
         };
         let mut store = Store::new(self.engine.wasmtime(), guest);
         store.limiter(|guest| &mut guest.limits);
@@ -195,15 +220,38 @@ impl<C: Capabilities> Prepared<C> {
 }
 
 impl<C: Capabilities> Member<C> {
-    fn wasi(&self, output: &Arc<CallOutput>, member: usize) -> wasmtime::Result<WasiCtx> {
+    /// What the member has for itself in a new store. Its sockets may do what it may and, should there be
+    /// `restrict`, what those may, too.
+    fn own(
+        &self,
+        output: &Arc<CallOutput>,
+        member: usize,
+        sockets: Option<Arc<Sockets>>,
+        restrict: &[OwnOf<C>],
+    ) -> wasmtime::Result<OwnOf<C>> {
         let mut wasi = WasiCtx::builder();
         wasi.envs(&self.environment).stdout(output.stdout(member)).stderr(output.stderr(member));
         for mount in &self.mounts {
             wasi.preopened_dir(&mount.host_path, &mount.guest_path, mount.perms)?;
         }
-        Ok(wasi.build())
+        if let Some(sockets) = &sockets {
+            let all: Vec<Arc<Sockets>> =
+                std::iter::once(sockets.clone()).chain(restrict.iter().filter_map(|own| own.sockets.clone())).collect();
+            wasi.allow_tcp(true).allow_udp(true).socket_addr_check(move |address, usage| {
+                let permitted = all.iter().all(|sockets| sockets.permits(address, usage));
+                Box::pin(std::future::ready(permitted))
+            });
+        }
+        Ok(Own {
+            wasi: wasi.build(),
+            outgoing: Outgoing { client: self.client.clone() },
+            sockets,
+            capabilities: self.capabilities.for_store(),
+        })
     }
 }
+
+type OwnOf<C> = Own<<<C as Capabilities>::ForComponent as ForComponent>::ForStore>;
 
 /// Why a component could not be made ready.
 pub enum PrepareError {
@@ -211,6 +259,15 @@ pub enum PrepareError {
     Link(wasmtime::Error),
     /// The workload's configuration is wrong.
     Configure(Error),
+}
+
+/// What the component may reach. Whoever reads settings or manifests has checked them and names
+/// the line; this is for all others.
+fn policy(component: &Component) -> Result<Policy> {
+    Policy::new(component.local.network.clone()).map_err(|error| {
+        let place = format!("{}[{}] of the component `{}`", error.key, error.index, component.name);
+        Error::failed(format!("{place}: {}", error.message)).hint(error.hint)
+    })
 }
 
 fn mounts(workload: &Workload, local: &LocalResources) -> Result<Vec<Mount>> {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use super::network::policy::Rules;
+
 /// Components that belong together, with what they may use.
 #[derive(Clone, Debug, Default)]
 pub struct Workload {
@@ -74,6 +76,8 @@ pub struct LocalResources {
     pub volume_mounts: Vec<VolumeMount>,
     /// The most memory of an instance, in MiB; `None`: the host's default.
     pub memory_limit_mb: Option<u64>,
+    /// What it may reach on the network.
+    pub network: Rules,
 }
 
 /// A folder that components may mount.

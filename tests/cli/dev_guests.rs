@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::support::upstream::Upstream;
 use crate::support::{Dev, Sandbox, guests, write};
 
 fn serve(settings: &str) -> (Sandbox, PathBuf, Dev) {
@@ -281,11 +282,12 @@ fn everything_that_is_missing_is_reported_at_once() {
 
 #[test]
 fn a_guest_can_send_requests() {
-    let (_sandbox, _root, dev) = serve("");
-    let upstream = format!("{}/version", dev.url);
-    let answer = dev.get(&format!("/fetch?url={upstream}"));
-    assert_eq!(answer.body, format!("200\n{}", guests::marker(1)));
-    assert_eq!(dev.get(&format!("/fetch?url={upstream}&late=50")).body, format!("200\n{}", guests::marker(1)));
+    let upstream = Upstream::start();
+    let port = upstream.port();
+    let (_sandbox, _root, dev) = serve(&format!("dev:\n  allowed_host_loopback_ports: [{port}, 1]\n"));
+    let url = format!("http://127.0.0.1:{port}/hello");
+    assert_eq!(dev.get(&format!("/fetch?url={url}")).body, "200\nhello HTTP/1.1");
+    assert_eq!(dev.get(&format!("/fetch?url={url}&late=50")).body, "200\nhello HTTP/1.1");
     assert_eq!(dev.get("/fetch?url=http://127.0.0.1:1/").status, 502);
     dev.stop();
 }

@@ -17,6 +17,8 @@ mod dev_process;
 mod dev_settings;
 mod dev_swaps;
 mod dev_watching;
+mod http;
+mod network;
 mod new;
 mod templates;
 mod terminals;

@@ -10,6 +10,7 @@ pub mod dev;
 pub mod guests;
 #[cfg(target_os = "linux")]
 pub mod terminal;
+pub mod upstream;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -101,6 +101,7 @@ impl Show {
                     shell.hint("the version before goes on serving; fix the error and save");
                 }
             }
+            Report::CertificateRenewed => shell.status("Renewed", "the certificate; new connections get the new one"),
             Report::SettingsChanged { keys } if keys.is_empty() => shell.status("Settings", "as before the error"),
             Report::SettingsChanged { keys } => shell.status("Settings", &format!("changed: {}", keys.join(", "))),
             Report::SettingsInvalid { error } => {
@@ -113,11 +114,17 @@ impl Show {
                 let style = AnsiColor::Red.on_default();
                 shell.line(&format!("{style}{}{style:#}", fault::render(fault)));
             }
+            Report::Network(notice) => {
+                shell.warning(&printable(&format!("{}: {}", notice.component, notice.reason)));
+                if let Some(hint) = &notice.hint {
+                    shell.hint(&printable(hint));
+                }
+            }
             Report::NotShown { lines } => {
                 shell.line(&format!("{DIM}           … {lines} more lines came too fast to be shown{DIM:#}"));
             }
             Report::Warning { message, hint } => {
-                shell.warning(message);
+                shell.warning(&printable(message));
                 if let Some(hint) = hint {
                     shell.hint(hint);
                 }
@@ -287,6 +294,7 @@ fn event(report: &Report) -> Value {
         Report::NotReady { error, still_serving } => {
             json!({"event": "not-ready", "error": error_document(error), "still_serving": still_serving})
         }
+        Report::CertificateRenewed => json!({"event": "certificate-renewed"}),
         Report::SettingsChanged { keys } => json!({"event": "settings-changed", "keys": keys}),
         Report::SettingsInvalid { error } => json!({"event": "settings-invalid", "error": error_document(error)}),
         Report::Request(request) => json!({
@@ -312,6 +320,10 @@ fn event(report: &Report) -> Value {
                 .map(|frame| json!({"function": frame.function, "location": frame.location}))
                 .collect::<Vec<_>>(),
             "stderr": fault.stderr,
+        }),
+        Report::Network(notice) => json!({
+            "event": "network", "component": &*notice.component, "reason": notice.reason, "hint": notice.hint,
+            "denied": notice.denied,
         }),
         Report::NotShown { lines } => json!({"event": "not-shown", "lines": lines}),
         Report::Warning { message, hint } => json!({"event": "warning", "message": message, "hint": hint}),

@@ -97,6 +97,12 @@ impl<C: Capabilities> HttpComponent<C> {
         let (work, output) = self.begin(request, scheme, send);
         let limit = self.component.limits.request_time;
         match tokio::time::timeout(limit, first(work, receive)).await {
+            // The client would go on waiting for the answer, or take the connection for another protocol's.
+            Ok((Some(Ok(response)), _)) if response.status().is_informational() => {
+                let status = response.status().as_u16();
+                let error = wasmtime::Error::msg(format!("it answered with {status}, which is no final status"));
+                Err(self.failed(&mut account, &error, &output))
+            }
             Ok((Some(Ok(response)), rest)) => {
                 Ok(self.stream(response, rest, Ongoing { account, output, _permit: permit }))
             }

@@ -2,17 +2,21 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks, default_send_request};
+use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks};
 
+use super::client::Client;
 use super::streaming::drain;
 
 /// How requests of a guest are sent.
-pub struct Outgoing;
+pub struct Outgoing {
+    pub client: Arc<Client>,
+}
 
 type Done = Box<dyn Future<Output = Result<()>> + Send>;
 
@@ -24,10 +28,9 @@ impl WasiHttpHooks for Outgoing {
         _: Done,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Done)>> + Send> {
         let request = request.map(|body| Draining(Some(body)).boxed_unsync());
-        Box::new(async move {
-            let (response, io) = default_send_request(request, options).await?;
-            Ok((response.map(BodyExt::boxed_unsync), Box::new(io) as Done))
-        })
+        let sent = self.client.clone().send(request, options.unwrap_or_default());
+        // The client drives its connections itself.
+        Box::new(async move { Ok((sent.await?, Box::new(std::future::ready(Ok(()))) as Done)) })
     }
 }
 

@@ -22,6 +22,7 @@ mod call;
 mod faults;
 mod keyvalue;
 mod services;
+mod sockets;
 mod system;
 mod web;
 
@@ -91,6 +92,14 @@ async fn route(call: &Call, mut body: Body) -> Reply {
         ("status", None) => web::status(call.number("code", 200)?),
         ("nocontent", None) => web::no_content(call.number("ms", 0)?),
         ("fetch", None) => web::fetch(call, body).await,
+
+        ("relay", None) => web::relay(call, body).await,
+
+        ("tcp", None) if get => sockets::tcp(&call.need("to")?, call.get("text").unwrap_or("")),
+        ("udp", None) if get => sockets::udp(&call.need("to")?, call.get("text").unwrap_or("")),
+        ("resolve", None) if get => sockets::resolve(&call.need("name")?),
+        ("listen", None) if get => sockets::listen(&call.need("at")?),
+        ("bindudp", None) if get => sockets::bind_udp(&call.need("at")?),
 
         ("env", None) if get => system::environment(),
         ("args", None) if get => system::arguments(),

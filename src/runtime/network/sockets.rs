@@ -1,0 +1,274 @@
+//! `wasi:sockets` under the policy: addresses, listening, and looking up names.
+//!
+//! The sockets themselves are the upstream library's, which asks [`Sockets::permits`] before every
+//! step. Looking up names is upstream's behind [`View`], which asks the policy first and remembers
+//! what was found: `allowed_hosts` speaks of names, sockets of addresses.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::{HasData, Linker, LinkerInstance, Resource, ResourceTable, ResourceType};
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{self, ResolveAddressStream};
+use wasmtime_wasi::p2::bindings::sockets::network::{self, ErrorCode, IpAddress, Network as NetworkHandle};
+use wasmtime_wasi::p2::{DynPollable, SocketError};
+use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx, WasiSocketsCtxView};
+
+use super::policy::{Destination, Rule, is_localhost};
+use super::{Host, Network, Transport};
+
+/// So many addresses, peers and lookups of one store are remembered; then the policy knows no more
+/// names, and datagrams come from no more peers.
+const REMEMBERED: usize = 1024;
+
+/// What one store's sockets have done so far.
+pub struct Sockets {
+    network: Arc<Network>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Names that were looked up, by the addresses that were found.
+    names: HashMap<IpAddr, Vec<Arc<str>>>,
+    /// To whom datagrams were sent. Only they may send some back: the rest would be listening.
+    peers: HashSet<SocketAddr>,
+    /// Names of lookups that run, by their resource.
+    lookups: HashMap<u32, Arc<str>>,
+}
+
+impl Sockets {
+    /// The sockets of a new store.
+    pub fn new(network: Arc<Network>) -> Self {
+        Sockets { network, seen: Mutex::default() }
+    }
+
+    /// Whether a step of a socket is permitted.
+    pub fn permits(&self, address: SocketAddr, usage: SocketAddrUse) -> bool {
+        match usage {
+            SocketAddrUse::TcpConnect => self.may_reach(Transport::Tcp, address),
+            SocketAddrUse::UdpSend => {
+                let may = self.may_reach(Transport::Udp, address);
+                let mut seen = self.seen();
+                if may && seen.peers.len() < REMEMBERED {
+                    seen.peers.insert(canonical(address));
+                }
+                may
+            }
+            SocketAddrUse::UdpReceive => self.seen().peers.contains(&canonical(address)),
+            // Every socket that connects or sends is bound, and says so in this way. Nobody can know the
+            // port that it gets.
+            SocketAddrUse::TcpBind | SocketAddrUse::UdpBind if address.ip().is_unspecified() && address.port() == 0 => {
+                true
+            }
+            SocketAddrUse::TcpBind => self.listening(format!("binding TCP to {address}")),
+            SocketAddrUse::UdpBind => self.listening(format!("binding UDP to {address}")),
+            SocketAddrUse::TcpListen => self.listening(format!("listening on TCP at {address}")),
+            SocketAddrUse::TcpAccept => false,
+        }
+    }
+
+    fn listening(&self, what: String) -> bool {
+        self.network.deny_listening(what);
+        false
+    }
+
+    /// By the address alone, or by a name that was looked up and has that address.
+    fn may_reach(&self, transport: Transport, address: SocketAddr) -> bool {
+        let port = address.port();
+        let to = Destination { transport, name: None, address: Some(address.ip()), port };
+        match self.network.consider(&to) {
+            Ok(_) => return true,
+            Err(denial) if denial.rule == Rule::NotListed => {
+                let names = self.seen().names.get(&address.ip().to_canonical()).cloned().unwrap_or_default();
+                if names.iter().any(|name| self.network.consider(&Destination { name: Some(name), ..to }).is_ok()) {
+                    return true;
+                }
+            }
+            Err(_) => {}
+        }
+        // Told with the best name there is.
+        let name = self.seen().names.get(&address.ip().to_canonical()).and_then(|names| names.last().cloned());
+        let _ = self.network.decide(&Destination { name: name.as_deref(), ..to });
+        false
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// What looking up a name needs of its store.
+pub struct View<'a> {
+    pub sockets: Option<&'a Arc<Sockets>>,
+    pub table: &'a mut ResourceTable,
+}
+
+/// Stands for [`View`] where the bindings ask for a type without a lifetime.
+pub struct Views;
+
+impl HasData for Views {
+    type Data<'a> = View<'a>;
+}
+
+/// Puts looking up names under the policy, in place of what upstream has put into the linker.
+pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let linked = ip_name_lookup::add_to_linker::<T, Views>(linker, view);
+    linker.allow_shadowing(false);
+    linked
+}
+
+/// Puts the interface into a linker's instance, for a store that holds several components: `view`
+/// finds the one that calls.
+pub fn link_personal<T: Send + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: impl for<'a> Fn(&'a mut T) -> View<'a> + Copy + Send + Sync + 'static,
+) -> wasmtime::Result<()> {
+    type Call<'a, T> = StoreContextMut<'a, T>;
+    type Stream = Resource<ResolveAddressStream>;
+    instance.resource(
+        "resolve-address-stream",
+        ResourceType::host::<ResolveAddressStream>(),
+        move |mut store, rep| {
+            ip_name_lookup::HostResolveAddressStream::drop(&mut view(store.data_mut()), Resource::new_own(rep))
+        },
+    )?;
+    instance.func_wrap(
+        "resolve-addresses",
+        move |mut store: Call<'_, T>, (network, name): (Resource<NetworkHandle>, String)| {
+            let mut view = view(store.data_mut());
+            let found = ip_name_lookup::Host::resolve_addresses(&mut view, network, name);
+            Ok((or_code(&mut view, found)?,))
+        },
+    )?;
+    instance.func_wrap(
+        "[method]resolve-address-stream.resolve-next-address",
+        move |mut store: Call<'_, T>, (stream,): (Stream,)| {
+            let mut view = view(store.data_mut());
+            let found = ip_name_lookup::HostResolveAddressStream::resolve_next_address(&mut view, stream);
+            Ok((or_code(&mut view, found)?,))
+        },
+    )?;
+    instance.func_wrap(
+        "[method]resolve-address-stream.subscribe",
+        move |mut store: Call<'_, T>, (stream,): (Stream,)| {
+            Ok((ip_name_lookup::HostResolveAddressStream::subscribe(&mut view(store.data_mut()), stream)?,))
+        },
+    )
+}
+
+fn or_code<R>(view: &mut View<'_>, result: Result<R, SocketError>) -> wasmtime::Result<Result<R, ErrorCode>> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) => Ok(Err(network::Host::convert_error_code(view, error)?)),
+    }
+}
+
+impl View<'_> {
+    /// Upstream's implementation, with looking up permitted. The store's own context never permits
+    /// it, so that there is no way around the policy.
+    fn upstream<R>(&mut self, call: impl FnOnce(&mut WasiSocketsCtxView<'_>) -> R) -> R {
+        let mut ctx: WasiSocketsCtx = WasiCtx::builder().allow_ip_name_lookup(true).build().sockets().clone();
+        call(&mut WasiSocketsCtxView { ctx: &mut ctx, table: self.table })
+    }
+}
+
+impl ip_name_lookup::Host for View<'_> {
+    fn resolve_addresses(
+        &mut self,
+        network: Resource<NetworkHandle>,
+        name: String,
+    ) -> Result<Resource<ResolveAddressStream>, SocketError> {
+        let Some(sockets) = self.sockets.cloned() else { return Err(ErrorCode::AccessDenied.into()) };
+        let asked = match name.parse::<IpAddr>() {
+            Ok(_) => name.clone(),
+            Err(_) => match Host::parse(&name) {
+                Some(Host::Name(name)) => name,
+                // Names in other scripts have an ASCII form, which upstream would make of them.
+                _ if !name.is_ascii() => return Err(ErrorCode::InvalidArgument.into()),
+                _ => name.clone(),
+            },
+        };
+        let literal = asked.parse::<IpAddr>().is_ok() || matches!(Host::parse(&asked), Some(Host::Address(_)));
+        let known = if literal {
+            None
+        } else if is_localhost(&asked) {
+            Some(IpAddr::from([127, 0, 0, 1]))
+        } else {
+            sockets.network.decide_lookup(&asked).map_err(|_| ErrorCode::AccessDenied)?;
+            sockets.network.fixed(&asked)
+        };
+        let wanted = known.map_or_else(|| asked.clone(), |address| address.to_string());
+        let stream = self.upstream(|upstream| ip_name_lookup::Host::resolve_addresses(upstream, network, wanted))?;
+        let mut seen = sockets.seen();
+        if !literal && seen.lookups.len() < REMEMBERED {
+            seen.lookups.insert(stream.rep(), asked.into());
+        }
+        Ok(stream)
+    }
+}
+
+impl ip_name_lookup::HostResolveAddressStream for View<'_> {
+    fn resolve_next_address(
+        &mut self,
+        stream: Resource<ResolveAddressStream>,
+    ) -> Result<Option<IpAddress>, SocketError> {
+        let lookup = stream.rep();
+        let found =
+            self.upstream(|upstream| ip_name_lookup::HostResolveAddressStream::resolve_next_address(upstream, stream))?;
+        if let (Some(address), Some(sockets)) = (&found, self.sockets) {
+            let mut seen = sockets.seen();
+            if let Some(name) = seen.lookups.get(&lookup).cloned()
+                && seen.names.len() < REMEMBERED
+            {
+                let names = seen.names.entry(ip(address)).or_default();
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn subscribe(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<Resource<DynPollable>> {
+        self.upstream(|upstream| ip_name_lookup::HostResolveAddressStream::subscribe(upstream, stream))
+    }
+
+    fn drop(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<()> {
+        if let Some(sockets) = self.sockets {
+            sockets.seen().lookups.remove(&stream.rep());
+        }
+        self.upstream(|upstream| ip_name_lookup::HostResolveAddressStream::drop(upstream, stream))
+    }
+}
+
+/// The bindings of lookups turn errors into codes by these.
+impl network::Host for View<'_> {
+    fn convert_error_code(&mut self, error: SocketError) -> wasmtime::Result<ErrorCode> {
+        error.downcast()
+    }
+
+    fn network_error_code(&mut self, error: Resource<wasmtime::Error>) -> wasmtime::Result<Option<ErrorCode>> {
+        self.upstream(|upstream| network::Host::network_error_code(upstream, error))
+    }
+}
+
+impl network::HostNetwork for View<'_> {
+    fn drop(&mut self, handle: Resource<NetworkHandle>) -> wasmtime::Result<()> {
+        self.upstream(|upstream| network::HostNetwork::drop(upstream, handle))
+    }
+}
+
+fn ip(address: &IpAddress) -> IpAddr {
+    match *address {
+        IpAddress::Ipv4((a, b, c, d)) => IpAddr::from([a, b, c, d]),
+        IpAddress::Ipv6((a, b, c, d, e, f, g, h)) => IpAddr::from([a, b, c, d, e, f, g, h]).to_canonical(),
+    }
+}
