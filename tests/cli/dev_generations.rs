@@ -54,10 +54,18 @@ fn bodies_stream_while_they_come() {
 
 #[test]
 fn outgoing_requests_and_output_work_as_in_0_2() {
-    let (sandbox, _root, mut dev) = serve("");
+    let sandbox = Sandbox::new();
     let upstream = sandbox.copying_project("upstream", &guests::probe_version(5), "");
     let mut other = sandbox.dev(&upstream, &[]);
     other.ready();
+    let port = other.url.rsplit(':').next().unwrap().to_string();
+    let (_sandbox, root, mut dev) = serve("");
+    let denied = dev.get(&format!("/fetch?{}/version", other.url));
+    assert!(denied.status == 500 && denied.body.contains("DestinationIpProhibited"), "{denied:?}");
+    let settings = std::fs::read_to_string(root.join(".wash/config.yaml")).unwrap();
+    let allowed = format!("{settings}dev:\n  allowed_host_loopback_ports: [{port}]\n");
+    crate::support::write(&root.join(".wash/config.yaml"), allowed);
+    dev.ready();
     let answer = dev.get(&format!("/fetch?{}/version", other.url));
     assert_eq!(answer.body, guests::marker(5), "{answer:?}");
     assert_eq!(dev.get("/say?hello").body, "said");
