@@ -74,6 +74,20 @@ impl LinkReport {
     }
 }
 
+/// The version in which the host provides an import of a component, whatever its workload is.
+///
+/// Errors: the host does not provide it, or not as it is wanted.
+pub fn provided(import: &Interface) -> Result<&'static str, Problem> {
+    let hosted = catalog::hosted();
+    if let Some(problem) = judge(import, hosted) {
+        return Err(problem);
+    }
+    let fits = |hosted: &&HostedInterface| {
+        hosted.name == import.name && compatible(Some(&hosted.version), import.version.as_deref())
+    };
+    Ok(hosted.iter().find(fits).map_or("", |hosted| &hosted.version))
+}
+
 /// Another component of the workload that exports what is imported.
 fn exporter(workload: &Workload, importer: &Component, import: &Interface) -> Option<Problem> {
     let exports = |other: &&Component| {

@@ -13,6 +13,7 @@ mod dev_guests;
 mod dev_process;
 mod dev_settings;
 mod dev_swaps;
+mod inspect;
 mod new;
 mod templates;
 
