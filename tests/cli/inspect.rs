@@ -218,3 +218,35 @@ fn names_of_strangers_do_not_command_the_terminal() {
         assert!(said.contains("\\u{1b}[2J"), "{said}");
     }
 }
+
+#[test]
+fn way_to_an_import_is_shown_with_names() {
+    let sandbox = Sandbox::new();
+    sandbox.write("probe.wasm", guests::probe());
+    let said = inspect(&sandbox, &["probe.wasm", "--why", "wasi:keyvalue/store"]).expect_code(0).stdout;
+    assert!(said.starts_with("wasi:keyvalue/store@0.2.0-draft\n  export wasi:http/incoming-handler@0.2."), "{said}");
+    for part in [
+        "    calls     <probe::Probe as ",
+        "  may call  ",
+        "probe::bindings::wasi::keyvalue::store::",
+        ", which is imported\n",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    let document = inspect(&sandbox, &["probe.wasm", "--why", "environment", "-o", "json"]).expect_code(0).json();
+    let answer = &document["why"][0];
+    assert_eq!(answer["import"].as_str().unwrap().split('@').next(), Some("wasi:cli/environment"));
+    let way = &answer["functions"][0]["way"];
+    assert!(way["export"].as_str().unwrap().contains("incoming-handler"), "{answer:#}");
+    assert!(way["steps"].as_array().unwrap().len() > 2, "{answer:#}");
+    let one = inspect(&sandbox, &["probe.wasm", "--why", "wasi:keyvalue/store#open"]).expect_code(0).stdout;
+    assert!(one.contains("open, which is imported") && !one.contains("also called"), "{one}");
+
+    let unknown = inspect(&sandbox, &["probe.wasm", "--why", "wasi:cli/enviroment"]).expect_code(1);
+    assert!(unknown.stderr.contains("error: `probe.wasm` does not import `wasi:cli/enviroment`"), "{}", unknown.stderr);
+    assert!(
+        unknown.stderr.contains("hint: name one of them: wash inspect --why wasi:cli/environment@"),
+        "{}",
+        unknown.stderr
+    );
+}

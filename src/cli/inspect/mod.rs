@@ -3,6 +3,7 @@
 mod report;
 mod source;
 mod text;
+mod why;
 
 use std::path::Path;
 
@@ -25,6 +26,10 @@ pub struct Args {
     /// Print the world alone as WIT: imports and exports by name
     #[arg(long, conflicts_with = "wit")]
     world: bool,
+
+    /// Show the way of calls from an export to an import, e.g. wasi:cli/environment
+    #[arg(long, value_name = "IMPORT", conflicts_with_all = ["wit", "world"])]
+    why: Option<String>,
 }
 
 pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
@@ -36,11 +41,15 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         return Err(Error::failed(format!("`{}` is a {what} without WIT", subject.name))
             .hint(format!("see its imports and exports: wash inspect {}", subject.name)));
     }
-    let report = Report::new(&subject, inspection, wit);
+    let why = args.why.as_deref().map(|import| why::explain(&subject, &inspection, import)).transpose()?;
+    let report = Report { why, ..Report::new(&subject, inspection, wit) };
     ctx.shell.result("inspect", &report, || match &report.wit {
         Some(wit) if args.wit => wit.text.clone(),
         Some(wit) if args.world => wit.worlds.clone(),
-        _ => text::summary(&report, ctx.verbose),
+        _ => match &report.why {
+            Some(answers) => why::text(answers, ctx.verbose),
+            None => text::summary(&report, ctx.verbose),
+        },
     });
     Ok(())
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::source::{From, Subject};
-use crate::component::inspect::{Anatomy, Inspection, Metadata, Wit};
+use crate::component::inspect::{Anatomy, Inspection, Metadata, Why, Wit};
 use crate::component::{Interface, Kind};
 use crate::host::link::{self, Problem};
 
@@ -26,6 +26,9 @@ pub(super) struct Report {
     /// The interfaces as WIT text; not of a core module.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wit: Option<Wit>,
+    /// The answer to `--why`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<Vec<Why>>,
     #[serde(skip)]
     pub from_text: bool,
 }
@@ -164,6 +167,7 @@ impl Report {
             // Whoever made text binary was wash.
             metadata: if subject.from == From::Wit { Metadata::default() } else { metadata },
             wit,
+            why: None,
             from_text: subject.from == From::Wit,
         }
     }

@@ -5,8 +5,11 @@
 //! by the size of the bytes, for made-up files as well.
 
 mod anatomy;
+mod calls;
 mod metadata;
 mod names;
+mod why;
+mod wiring;
 mod wit;
 
 use serde::Serialize;
@@ -15,6 +18,7 @@ use super::{Description, Interfaces, Kind, Unreadable, describe, interfaces};
 pub use anatomy::{Anatomy, DataSize, FunctionSize, ModuleSize, OriginSize, Part, PartSize};
 pub use metadata::{Metadata, Package, Producer, Sbom, SbomFormat};
 pub use names::readable;
+pub use why::{FunctionWhy, Step, TooIntricate, Way, Why, why};
 pub use wit::{Wit, WitPackage, wit};
 
 /// What a file is, needs, offers, weighs and says of itself.
@@ -49,3 +53,6 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Unreadable> {
         description,
     })
 }
+
+#[cfg(test)]
+mod tests;
