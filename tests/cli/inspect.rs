@@ -250,3 +250,99 @@ fn way_to_an_import_is_shown_with_names() {
         unknown.stderr
     );
 }
+
+/// A component with an import and an export; `more` is put in between.
+fn version_of(log: &str, api: &str, more: &str) -> Vec<u8> {
+    wat(&format!(
+        r#"(component
+          (import "acme:log/log@{log}" (instance (export "write" (func (param "line" string)))))
+          {more}
+          (core module $m (func (export "run")) (func (export "sum") (param i32) (result i32) local.get 0))
+          (core instance $i (instantiate $m))
+          (func $run (canon lift (core func $i "run")))
+          (func $sum (param "a" u32) (result u32) (canon lift (core func $i "sum")))
+          (instance $api {api})
+          (export "acme:api/api@1.0.0" (instance $api)))"#
+    ))
+}
+
+#[test]
+fn diff_says_what_changed_and_what_it_means() {
+    let sandbox = Sandbox::new();
+    let run_only = "(export \"run\" (func $run))";
+    let both = "(export \"run\" (func $run)) (export \"sum\" (func $sum))";
+    sandbox.write("one.wasm", version_of("1.0.0", run_only, ""));
+    sandbox.write("more.wasm", version_of("1.1.0", both, ""));
+    sandbox.write("needs.wasm", version_of("1.0.0", run_only, "(import \"acme:db/db@2.0.0\" (instance))"));
+    sandbox.write("other.wasm", version_of("1.0.0", "(export \"run\" (func $sum))", ""));
+    sandbox.write("code.wasm", version_of("1.0.0", run_only, "(core module (func nop))"));
+
+    let diff = |old: &str, new: &str| inspect(&sandbox, &["diff", old, new]).expect_code(0).stdout;
+    let same = diff("one.wasm", "one.wasm");
+    assert_eq!(same, "one.wasm \u{2192} one.wasm\n  change     same: the very same bytes\n");
+    let patch = diff("one.wasm", "code.wasm");
+    assert!(patch.contains("  change     patch: other bytes, the same world\n  size  "), "{patch}");
+    let minor = diff("one.wasm", "more.wasm");
+    assert!(minor.contains("  change     minor: the new one can stand in for the old one"), "{minor}");
+    assert!(
+        minor.contains("  exports    + acme:api/api.sum\n  imports    ~ acme:log/log  1.0.0 \u{2192} 1.1.0\n"),
+        "{minor}"
+    );
+    let back = diff("more.wasm", "one.wasm");
+    assert!(back.contains("  change     major:") && back.contains("- acme:api/api.sum  breaks\n"), "{back}");
+    let needs = diff("one.wasm", "needs.wasm");
+    assert!(needs.contains("  imports    + acme:db/db@2.0.0  breaks\n"), "{needs}");
+    let other = diff("one.wasm", "other.wasm");
+    assert!(
+        other.contains(
+            "  exports    ~ acme:api/api.run  breaks\n                 was func()\n                 is  func(a: u32) -> u32\n"
+        ),
+        "{other}"
+    );
+
+    let document = inspect(&sandbox, &["diff", "one.wasm", "needs.wasm", "-o", "json"]).expect_code(0).json();
+    assert_eq!(document["verdict"], "major");
+    assert_eq!(document["changes"][0]["name"], "acme:db/db@2.0.0");
+    assert_eq!(document["old"]["name"], "one.wasm");
+
+    inspect(&sandbox, &["diff", "one.wasm", "more.wasm", "--at-most", "minor"]).expect_code(0);
+    let refused = inspect(&sandbox, &["diff", "one.wasm", "needs.wasm", "--at-most", "minor"]).expect_code(1);
+    assert!(
+        refused.stderr.contains("error: the change from `one.wasm` to `needs.wasm` is major, not minor\n"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("+ acme:db/db@2.0.0  breaks"), "{}", refused.stderr);
+    inspect(&sandbox, &["diff", "one.wasm", "more.wasm", "--at-most", "patch"]).expect_code(1);
+}
+
+#[test]
+fn diff_of_wit_packages_knows_what_implementers_need() {
+    let sandbox = Sandbox::new();
+    let package = |version: &str, functions: &str, world: &str| {
+        format!(
+            "package acme:shop@{version};\ninterface cart {{\n{functions}\n}}\nworld shop {{\n  import cart;\n{world}\n}}\n"
+        )
+    };
+    sandbox.write("one/shop.wit", package("1.0.0", "add: func(n: u32);", ""));
+    sandbox.write("two/shop.wit", package("1.0.1", "add: func(n: u32); items: func() -> list<u32>;", ""));
+    sandbox.write("three/shop.wit", package("2.0.0", "add: func(n: u64);", "export run: func();"));
+    let minor = inspect(&sandbox, &["diff", "one", "two"]).expect_code(0).stdout;
+    assert!(minor.contains("  change     minor:"), "{minor}");
+    assert!(minor.contains("  version    1.0.0 \u{2192} 1.0.1, which should be 1.1.0 or later\n"), "{minor}");
+    assert!(minor.contains("  interfaces + acme:shop/cart.items\n"), "{minor}");
+    let major = inspect(&sandbox, &["diff", "one", "three"]).expect_code(0).stdout;
+    assert!(major.contains("  version    1.0.0 \u{2192} 2.0.0\n"), "{major}");
+    assert!(major.contains("~ acme:shop/cart.add  breaks\n"), "{major}");
+    assert!(major.contains("  worlds     + shop: export run  breaks\n"), "{major}");
+}
+
+#[test]
+fn diff_against_the_project_here_builds_it() {
+    let sandbox = Sandbox::new();
+    let run_only = "(export \"run\" (func $run))";
+    let root = sandbox.copying_project("app", &version_of("1.0.0", run_only, ""), "");
+    let released = sandbox.write("released.wasm", version_of("1.0.0", run_only, ""));
+    let said = run(sandbox.wash(["inspect", "diff"]).arg(&released).current_dir(&root)).expect_code(0);
+    assert!(said.stdout.contains("change     same"), "{}", said.stdout);
+}

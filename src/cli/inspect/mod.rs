@@ -1,5 +1,6 @@
 //! `wash inspect`: says what a component is, needs, offers and weighs, without running it.
 
+mod diff;
 mod report;
 mod source;
 mod text;
@@ -13,9 +14,14 @@ use crate::error::{Error, Result};
 use report::Report;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
-Nothing is run. With -o json everything is in one document, the WIT as well.")]
+Nothing is run. With -o json everything is in one document, the WIT as well. A file that is called
+diff is ./diff.")]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// A .wasm file, a folder with a project (which is built) or with WIT files [default: the project here]
     reference: Option<String>,
 
@@ -32,7 +38,16 @@ pub struct Args {
     why: Option<String>,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Say what changed from one component to another, and what semantic versioning calls it
+    Diff(diff::Args),
+}
+
 pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
+    if let Some(Command::Diff(args)) = &args.command {
+        return diff::run(ctx, start, args);
+    }
     let subject = source::read(ctx, start, args.reference.as_deref())?;
     let inspection = subject.inspect()?;
     let wit = inspect::wit(&subject.bytes);

@@ -3,7 +3,7 @@
 //! One walk over sections that have been validated before. Every byte is counted once, so that the
 //! parts add up to the size of the file.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 use wasmparser::{Chunk, DataKind, KnownCustom, Name, NameSectionReader, Operator, Parser, Payload, TypeRef};
@@ -18,6 +18,9 @@ const MOST_MODULES: usize = 64;
 
 /// How many origins of code are told; the rest is in none.
 const MOST_ORIGINS: usize = 20;
+
+/// How many names of functions are kept for comparisons.
+const MOST_NAMES: usize = 200_000;
 
 /// Bytes by what they are for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -38,6 +41,9 @@ pub struct Anatomy {
     pub origins: Vec<OriginSize>,
     /// The largest data segments of all modules, from large to small.
     pub data: Vec<DataSize>,
+    /// The functions that have names, those of one name together; for comparisons.
+    #[serde(skip)]
+    pub bytes_by_name: BTreeMap<String, u64>,
 }
 
 /// What bytes of a file are for.
@@ -230,6 +236,9 @@ impl<'a> Work<'a> {
             module.functions.iter().zip(module.imported_functions..).map(|(size, index)| (*size, index)).collect();
         for (size, index) in &functions {
             let Some(readable) = function_names.get(index).map(|name| names::readable(name)) else { continue };
+            if self.anatomy.bytes_by_name.len() < MOST_NAMES || self.anatomy.bytes_by_name.contains_key(&readable) {
+                *self.anatomy.bytes_by_name.entry(readable.clone()).or_default() += u64::from(*size);
+            }
             let Some(origin) = names::origin(&readable) else { continue };
             // Made-up names must not make the table large.
             if self.origins.len() < 10_000 || self.origins.contains_key(origin) {

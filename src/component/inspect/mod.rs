@@ -6,6 +6,7 @@
 
 mod anatomy;
 mod calls;
+mod compare;
 mod metadata;
 mod names;
 mod why;
@@ -16,6 +17,9 @@ use serde::Serialize;
 
 use super::{Description, Interfaces, Kind, Unreadable, describe, interfaces};
 pub use anatomy::{Anatomy, DataSize, FunctionSize, ModuleSize, OriginSize, Part, PartSize};
+pub use compare::{
+    Change, ChangeKind, Comparison, FieldChange, FunctionChange, PartChange, Place, SizeChange, Verdict, compare,
+};
 pub use metadata::{Metadata, Package, Producer, Sbom, SbomFormat};
 pub use names::readable;
 pub use why::{FunctionWhy, Step, TooIntricate, Way, Why, why};
