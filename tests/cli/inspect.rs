@@ -346,3 +346,27 @@ fn diff_against_the_project_here_builds_it() {
     let said = run(sandbox.wash(["inspect", "diff"]).arg(&released).current_dir(&root)).expect_code(0);
     assert!(said.stdout.contains("change     same"), "{}", said.stdout);
 }
+
+#[test]
+fn damaged_components_end_with_a_report_or_an_error() {
+    let sandbox = Sandbox::new();
+    let whole = guests::echo_worker();
+    let mut seed = 1_u64;
+    let mut below = |limit: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % limit
+    };
+    for round in 0..24 {
+        let mut bytes = whole.clone();
+        match round % 3 {
+            0 => bytes.truncate(below(whole.len())),
+            1 => (0..20).for_each(|_| bytes[below(whole.len())] = below(256) as u8),
+            _ => drop(bytes.drain(below(whole.len() / 2)..whole.len() / 2 + 1)),
+        }
+        sandbox.write("damaged.wasm", &bytes);
+        for more in [&[][..], &["--why", "wasi:cli"], &["--wit"]] {
+            let ended = run(sandbox.wash(["inspect", "damaged.wasm"]).args(more));
+            assert!(ended.code == 0 || ended.code == 1, "round {round}: {}\n{}", ended.code, ended.stderr);
+        }
+    }
+}

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::source;
-use super::text::{Page, plain};
+use super::text::{Page, counted, plain};
 use crate::component::inspect::{self, Change, ChangeKind, Comparison, FieldChange, Place, Verdict};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -101,11 +101,7 @@ fn text(report: &Report, verbose: bool) -> String {
         },
     );
     versions(&mut page, report);
-    for change in &comparison.changes {
-        if change.verdict > Verdict::Patch || verbose {
-            one(&mut page, change);
-        }
-    }
+    changes(&mut page, &comparison.changes, verbose);
     // What WIT weighs is of no interest.
     if comparison.verdict != Verdict::Same && !report.is_wit {
         sizes(&mut page, comparison, verbose);
@@ -153,6 +149,32 @@ fn versions(page: &mut Page, report: &Report) {
             None => format!("{old}; the new one should have {needed} or later"),
         },
     );
+}
+
+/// A line for each change; interfaces of a package that all got the same new version share one.
+fn changes(page: &mut Page, changes: &[Change], verbose: bool) {
+    let package = |change: &Change| match (change.kind, change.name.split_once('/')) {
+        // A function of an interface is no interface: its name has a dot.
+        (ChangeKind::Changed, Some((package, rest))) if !rest.contains('.') => Some(package.to_string()),
+        _ => None,
+    };
+    let same = |one: &Change, other: &Change| {
+        package(one).is_some()
+            && package(one) == package(other)
+            && (one.place, one.verdict, &one.old, &one.new) == (other.place, other.verdict, &other.old, &other.new)
+    };
+    for (index, change) in changes.iter().enumerate() {
+        if change.verdict <= Verdict::Patch && !verbose {
+            continue;
+        }
+        let count = changes.iter().filter(|other| same(change, other)).count();
+        if verbose || count < 2 {
+            one(page, change);
+        } else if !changes[..index].iter().any(|before| same(before, change)) {
+            let name = format!("{} ({})", package(change).unwrap_or_default(), counted(count, "interface"));
+            one(page, &Change { name, ..change.clone() });
+        }
+    }
 }
 
 fn one(page: &mut Page, change: &Change) {

@@ -16,6 +16,9 @@ pub(super) struct Report {
     /// Size in bytes.
     pub size: u64,
     pub digest: String,
+    /// The author's language, if tools left a sign of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     pub imports: Vec<Import>,
     pub exports: Vec<Export>,
     /// Of a WIT package what it defines.
@@ -124,6 +127,7 @@ const PURPOSES: &[(&str, &str)] = &[
 
 impl Report {
     pub fn new(subject: &Subject, inspection: Inspection, wit: Option<Wit>) -> Self {
+        let language = inspection.language().map(str::to_string);
         let Inspection { description, interfaces, package, anatomy, metadata } = inspection;
         let (imports, exports) = if description.kind == Kind::Module {
             (
@@ -160,6 +164,7 @@ impl Report {
             kind: description.kind,
             size: description.size,
             digest: description.digest,
+            language,
             imports,
             exports,
             package,

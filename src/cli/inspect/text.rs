@@ -65,7 +65,7 @@ fn kind(report: &Report) -> String {
     } else if report.kind == Kind::Component && report.exports.is_empty() {
         text.push_str(" that exports nothing: no host can call it");
     }
-    if let Some(language) = report.metadata.language() {
+    if let Some(language) = &report.language {
         text.push_str(&format!(", in {language}"));
     }
     text
@@ -209,11 +209,20 @@ fn size(page: &mut Page, report: &Report, verbose: bool) {
     page.list("code of", "", &origins);
     let several = anatomy.module_count > 1;
     let of = |module: &str| if several { format!(" of {module}") } else { String::new() };
+    let known: u64 = anatomy.origins.iter().map(|origin| origin.bytes).sum();
     if verbose {
         for module in &anatomy.modules {
             let content = format!("code {}, data {}", human_size(module.code), human_size(module.data));
             page.cut("modules", &format!("{:>9}  {} ({content})", human_size(module.bytes), module.name));
         }
+    } else if several && known * 2 < code {
+        // Where functions do not tell where they come from, modules do: libraries that are linked when
+        // the component starts.
+        let mut modules: Vec<_> = anatomy.modules.iter().filter(|module| module.bytes * 100 >= report.size).collect();
+        modules.sort_by_key(|module| std::cmp::Reverse(module.bytes));
+        let list: Vec<String> =
+            modules.iter().take(FEW).map(|module| format!("{} {}", module.name, human_size(module.bytes))).collect();
+        page.list("modules", "", &list);
     }
     // What has no name tells little.
     for function in anatomy.functions.iter().filter(|function| verbose || function.name.is_some()).take(shown) {

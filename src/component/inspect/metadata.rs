@@ -55,7 +55,11 @@ pub struct Metadata {
 impl Metadata {
     /// The language in which the component's author wrote it. Parts of runtimes are in other ones, and
     /// not every compiler names its own.
-    pub fn language(&self) -> Option<&str> {
+    /// `modules` are the names of the core modules: an interpreter says its language there alone.
+    pub fn language<'m>(&'m self, modules: impl IntoIterator<Item = &'m str>) -> Option<&'m str> {
+        if modules.into_iter().any(|name| name.starts_with("libpython") || name.starts_with("componentize_py")) {
+            return Some("Python");
+        }
         let tools = || self.languages.iter().chain(&self.processed_by).chain(&self.sdks);
         let by_tool =
             LANGUAGES.iter().find(|(sign, _)| tools().any(|tool| tool.name.to_ascii_lowercase().starts_with(sign)));

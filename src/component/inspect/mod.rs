@@ -42,6 +42,13 @@ pub struct Inspection {
     pub metadata: Metadata,
 }
 
+impl Inspection {
+    /// The language in which the author wrote it, as far as tools leave a sign of it.
+    pub fn language(&self) -> Option<&str> {
+        self.metadata.language(self.anatomy.modules.iter().map(|module| module.name.as_str()))
+    }
+}
+
 /// Reads a component, a core module or a binary WIT package.
 ///
 /// Errors: the bytes are none of these, or have an error in them.

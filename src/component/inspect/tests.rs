@@ -48,6 +48,35 @@ const POINTERS: &str = r#"
   (func (export "go") (canon lift (core func $main "go")))
 )"#;
 
+/// A component that uses one inside of it twice, the second time on top of the first.
+fn nested() -> String {
+    let inner = r#"
+      (component $inner
+        (import "say" (func $say))
+        (core module $m (import "" "say" (func $say)) (func $speak (export "speak") (call $say)))
+        (core func $say (canon lower (func $say)))
+        (core instance $i (instantiate $m (with "" (instance (export "say" (func $say))))))
+        (func (export "speak") (canon lift (core func $i "speak"))))"#;
+    format!(
+        r#"(component
+          (import "acme:out/out" (instance $out (export "print" (func))))
+          {inner}
+          (alias export $out "print" (func $print))
+          (instance $one (instantiate $inner (with "say" (func $print))))
+          (instance $two (instantiate $inner (with "say" (func $one "speak"))))
+          (instance $api (export "run" (func $two "speak")))
+          (export "acme:api/api" (instance $api)))"#
+    )
+}
+
+fn package_of_wit() -> Vec<u8> {
+    let mut resolve = wit_parser::Resolve::default();
+    let text = "package acme:shop@1.0.0; interface cart { record item { name: string } add: func(item: item); }
+                world shop { import cart; export run: func() -> result<u32, string>; }";
+    let package = resolve.push_str("shop.wit", text).expect("the test's own WIT");
+    wit_component::encode(&resolve, package).expect("a package that can be encoded")
+}
+
 fn explained(bytes: &[u8]) -> Vec<String> {
     let imports = inspect(bytes).unwrap().description.imports;
     let mut lines = Vec::new();
@@ -85,24 +114,7 @@ fn ways_are_followed_through_tables_shims_and_start_functions() {
 
 #[test]
 fn ways_are_followed_through_components_inside() {
-    let inner = r#"
-      (component $inner
-        (import "say" (func $say))
-        (core module $m (import "" "say" (func $say)) (func $speak (export "speak") (call $say)))
-        (core func $say (canon lower (func $say)))
-        (core instance $i (instantiate $m (with "" (instance (export "say" (func $say))))))
-        (func (export "speak") (canon lift (core func $i "speak"))))"#;
-    let outer = format!(
-        r#"(component
-          (import "acme:out/out" (instance $out (export "print" (func))))
-          {inner}
-          (alias export $out "print" (func $print))
-          (instance $one (instantiate $inner (with "say" (func $print))))
-          (instance $two (instantiate $inner (with "say" (func $one "speak"))))
-          (instance $api (export "run" (func $two "speak")))
-          (export "acme:api/api" (instance $api)))"#
-    );
-    assert_eq!(explained(&wat(&outer)), ["acme:out/out print: acme:api/api run > speak > speak"]);
+    assert_eq!(explained(&wat(&nested())), ["acme:out/out print: acme:api/api run > speak > speak"]);
 }
 
 #[test]
@@ -239,8 +251,9 @@ fn the_author_s_language_is_told_not_that_of_the_engine() {
         (&[("clang", "20"), ("TinyGo", "0.34")], Some("Go")),
         (&[("wit-component", "0.244.0")], None),
     ] {
-        assert_eq!(producers(tools).language(), language);
+        assert_eq!(producers(tools).language([]), language);
     }
+    assert_eq!(producers(&[("rustc", "1.75.0")]).language(["libc.so", "libpython3.14.so"]), Some("Python"));
 }
 
 #[test]
@@ -253,4 +266,58 @@ fn wit_that_grows_without_end_is_cut() {
     let text = format!("(component {types} (import \"f\" (func (param \"a\" $t59))))");
     let bytes = wat(&text);
     assert!(inspect(&bytes).is_err() || wit(&bytes).is_none_or(|wit| wit.text.len() <= 17 << 20));
+}
+
+/// A small generator, so that a failure can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit.max(1)
+    }
+}
+
+/// What a fuzzer does as well, for a moment and always the same: bytes flipped, cut out, doubled.
+#[test]
+fn changed_bytes_end_with_an_error_or_a_report() {
+    let seeds = [
+        wat(POINTERS),
+        with_sections(&[
+            (".dep-v0", &packed(b"{\"packages\":[]}")),
+            ("producers", b"\x01\x08language\x01\x04Rust\x00"),
+        ]),
+        wat(&nested()),
+        package_of_wit(),
+    ];
+    let mut random = Random(7);
+    let mut reports = 0;
+    for seed in &seeds {
+        for _ in 0..600 {
+            let mut bytes = seed.clone();
+            for _ in 0..1 + random.below(4) {
+                let at = random.below(bytes.len());
+                match random.below(4) {
+                    0 => bytes[at] = random.below(256) as u8,
+                    1 => bytes[at] ^= 1 << random.below(8),
+                    2 => drop(bytes.drain(at..(at + random.below(16)).min(bytes.len()))),
+                    _ => {
+                        let piece = bytes[at..(at + random.below(64)).min(bytes.len())].to_vec();
+                        bytes.splice(at..at, piece);
+                    }
+                }
+                if bytes.is_empty() {
+                    break;
+                }
+            }
+            let Ok(inspection) = inspect(&bytes) else { continue };
+            reports += 1;
+            let sum: u64 = inspection.anatomy.parts.iter().map(|part| part.bytes).sum();
+            assert_eq!(sum, bytes.len() as u64, "{bytes:?}");
+            let _ = wit(&bytes);
+            let _ = why(&bytes, &inspection.description.imports, |_| true);
+            assert!(compare(&inspection, &inspection).is_same(), "{bytes:?}");
+        }
+    }
+    assert!(reports > 100, "some changes leave the bytes valid: {reports}");
 }
