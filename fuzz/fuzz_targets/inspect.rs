@@ -7,6 +7,7 @@ use wash_fuzz::component::inspect::{compare, inspect, why, wit};
 
 fuzz_target!(|bytes: &[u8]| {
     wash_fuzz::let_caught_panics_be();
+    wash_fuzz::keep_last(bytes);
     // A panic that is not caught must end the run all the same.
     if std::panic::catch_unwind(|| examine(bytes)).is_err() {
         std::process::abort();

@@ -1,12 +1,13 @@
 //! `wash inspect diff`: what changed from one component to another.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
 use super::source;
-use super::text::{Page, counted, plain};
+use super::text::{Page, counted};
 use crate::component::inspect::{self, Change, ChangeKind, Comparison, FieldChange, Place, Verdict};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -90,7 +91,7 @@ const FEW: usize = 5;
 
 fn text(report: &Report, verbose: bool) -> String {
     let comparison = &report.comparison;
-    let mut page = Page { lines: vec![plain(&format!("{} \u{2192} {}", report.old.name, report.new.name))] };
+    let mut page = Page::titled(&format!("{} \u{2192} {}", report.old.name, report.new.name));
     page.fact(
         "change",
         match comparison.verdict {
@@ -153,26 +154,28 @@ fn versions(page: &mut Page, report: &Report) {
 
 /// A line for each change; interfaces of a package that all got the same new version share one.
 fn changes(page: &mut Page, changes: &[Change], verbose: bool) {
-    let package = |change: &Change| match (change.kind, change.name.split_once('/')) {
-        // A function of an interface is no interface: its name has a dot.
-        (ChangeKind::Changed, Some((package, rest))) if !rest.contains('.') => Some(package.to_string()),
+    // A function of an interface is no interface: its name has a dot.
+    let group = |change: &Change| match (change.kind, change.name.split_once('/')) {
+        (ChangeKind::Changed, Some((package, rest))) if !rest.contains('.') => {
+            Some((change.place, package.to_string(), change.old.clone(), change.new.clone()))
+        }
         _ => None,
     };
-    let same = |one: &Change, other: &Change| {
-        package(one).is_some()
-            && package(one) == package(other)
-            && (one.place, one.verdict, &one.old, &one.new) == (other.place, other.verdict, &other.old, &other.new)
-    };
-    for (index, change) in changes.iter().enumerate() {
-        if change.verdict <= Verdict::Patch && !verbose {
-            continue;
-        }
-        let count = changes.iter().filter(|other| same(change, other)).count();
-        if verbose || count < 2 {
-            one(page, change);
-        } else if !changes[..index].iter().any(|before| same(before, change)) {
-            let name = format!("{} ({})", package(change).unwrap_or_default(), counted(count, "interface"));
-            one(page, &Change { name, ..change.clone() });
+    let mut counts: HashMap<_, usize> = HashMap::new();
+    for group in changes.iter().filter_map(group) {
+        *counts.entry(group).or_default() += 1;
+    }
+    for change in changes.iter().filter(|change| verbose || change.verdict > Verdict::Patch) {
+        let group = group(change).filter(|_| !verbose);
+        // The first of a group speaks for all of it.
+        match group.as_ref().map(|group| counts.insert(group.clone(), 0)) {
+            None | Some(Some(1) | None) => one(page, change),
+            Some(Some(0)) => {}
+            Some(Some(count)) => {
+                let package = group.map(|(_, package, ..)| package).unwrap_or_default();
+                let name = format!("{package} ({})", counted(count, "interface"));
+                one(page, &Change { name, ..change.clone() });
+            }
         }
     }
 }

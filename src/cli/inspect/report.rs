@@ -131,8 +131,8 @@ impl Report {
         let Inspection { description, interfaces, package, anatomy, metadata } = inspection;
         let (imports, exports) = if description.kind == Kind::Module {
             (
-                description.imports.iter().map(core_import).collect(),
-                description.exports.iter().map(core_export).collect(),
+                description.imports.iter().map(|name| core_import(name)).collect(),
+                description.exports.iter().map(|name| core_export(name)).collect(),
             )
         } else {
             (interfaces.imports.iter().map(import).collect(), interfaces.exports.iter().map(export).collect())
@@ -211,11 +211,11 @@ fn export(interface: &Interface) -> Export {
 }
 
 /// An import of a core module, `module.name`.
-fn core_import(name: &String) -> Import {
+fn core_import(name: &str) -> Import {
     let adapted = name.starts_with("wasi_snapshot_preview1.");
     let (module, _) = name.split_once('.').unwrap_or((name, ""));
     Import {
-        name: name.clone(),
+        name: name.to_string(),
         interface: module.to_string(),
         version: None,
         functions: Vec::new(),
@@ -225,8 +225,8 @@ fn core_import(name: &String) -> Import {
     }
 }
 
-fn core_export(name: &String) -> Export {
-    Export { name: name.clone(), interface: name.clone(), version: None, functions: Vec::new(), purpose: None }
+fn core_export(name: &str) -> Export {
+    Export { name: name.to_string(), interface: name.to_string(), version: None, functions: Vec::new(), purpose: None }
 }
 
 fn functions(interface: &Interface) -> Vec<Function> {

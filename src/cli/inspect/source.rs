@@ -8,6 +8,7 @@ use super::super::build;
 use crate::component;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::project;
 use crate::toolchain::ToolOutput;
 
 /// Larger files are refused, in bytes. The largest components known are a tenth of it.
@@ -57,7 +58,12 @@ fn place(start: &Path, reference: &str) -> Result<Place> {
     if path.is_dir() {
         let of_wit = |folder: std::fs::ReadDir| folder.flatten().any(|entry| is_wit(&entry.path()));
         let holds_wit = std::fs::read_dir(&path).is_ok_and(of_wit);
-        return Ok(if holds_wit { Place::Wit(path) } else { Place::Project(path) });
+        let is_project = project::Language::ALL
+            .iter()
+            .flat_map(|language| language.manifests())
+            .chain(&[project::SETTINGS_FOLDER])
+            .any(|name| path.join(name).exists());
+        return Ok(if holds_wit && !is_project { Place::Wit(path) } else { Place::Project(path) });
     }
     if path.exists() {
         return Ok(if is_wit(&path) { Place::Wit(path) } else { Place::File(path) });

@@ -17,7 +17,7 @@ const FEW: usize = 5;
 const MANY: usize = 12;
 
 pub(super) fn summary(report: &Report, verbose: bool) -> String {
-    let mut page = Page { lines: vec![plain(&report.name)] };
+    let mut page = Page::titled(&report.name);
     page.fact("kind", &kind(report));
     about(&mut page, &report.metadata);
     if let Some(package) = &report.package {
@@ -155,7 +155,7 @@ fn imports(page: &mut Page, report: &Report, verbose: bool) {
             continue;
         }
         // One line for a package.
-        let mut packages: Vec<(String, Vec<&str>)> = Vec::new();
+        let mut packages: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for import in imports {
             let (package, interface) = match import.interface.split_once('/') {
                 Some((package, interface)) => (package, interface),
@@ -163,13 +163,9 @@ fn imports(page: &mut Page, report: &Report, verbose: bool) {
             };
             let version = import.version.as_deref().map(|version| format!("@{version}")).unwrap_or_default();
             let package = format!("{package}{version}");
-            match packages.iter_mut().find(|(other, _)| *other == package) {
-                Some((_, interfaces)) => interfaces.push(interface),
-                None => packages.push((package, vec![interface])),
-            }
+            packages.entry(package).or_default().push(interface);
         }
-        packages.sort();
-        let column = packages.iter().map(|(package, _)| package.chars().count()).max().unwrap_or_default().min(34);
+        let column = packages.keys().map(|package| package.chars().count()).max().unwrap_or_default().min(34);
         for (package, mut interfaces) in packages {
             let hidden = if verbose { 0 } else { interfaces.len().saturating_sub(2 * MANY) };
             interfaces.truncate(interfaces.len() - hidden);
@@ -274,15 +270,23 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// Lines of facts, with names on the left.
+#[derive(Default)]
 pub(super) struct Page {
     pub lines: Vec<String>,
+    /// The name of the last fact.
+    name: String,
 }
 
 impl Page {
+    pub fn titled(title: &str) -> Self {
+        Page { lines: vec![plain(title)], name: String::new() }
+    }
+
     /// A line. The name is written once for facts that follow each other.
     pub fn fact(&mut self, name: &str, value: &str) {
-        let said = self.is_said(name);
-        let name = if said { "" } else { name };
+        let is_said = self.name == name;
+        self.name = name.to_string();
+        let name = if is_said { "" } else { name };
         self.lines.push(format!("  {name:<MARGIN$}{}", plain(value)).trim_end().to_string());
     }
 
@@ -338,12 +342,5 @@ impl Page {
         if count > shown {
             self.fact(name, &format!("\u{2026} {} more", count - shown));
         }
-    }
-
-    fn is_said(&self, name: &str) -> bool {
-        let named = self.lines.iter().rev().find(|line| !line.starts_with("     "));
-        named.is_some_and(|line| {
-            line.starts_with("  ") && line[2..].starts_with(name) && line[2 + name.len()..].starts_with(' ')
-        })
     }
 }

@@ -121,7 +121,7 @@ pub(super) fn text(answers: &[Why], verbose: bool) -> String {
 
 /// A title with names below it, wrapped.
 fn list(lines: &mut Vec<String>, title: &str, names: &[&str]) {
-    let mut page = Page { lines: Vec::new() };
+    let mut page = Page::default();
     page.list("", "", &names.iter().map(ToString::to_string).collect::<Vec<_>>());
     lines.push(format!("  {title}"));
     lines.extend(page.lines.iter().map(|line| format!("    {}", line.trim_start())));

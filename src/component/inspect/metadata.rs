@@ -17,7 +17,9 @@ const MOST_PRODUCERS: usize = 200;
 /// More dependencies are counted and not listed.
 const MOST_PACKAGES: usize = 20_000;
 /// A list of dependencies that is larger than this when unpacked is refused, in bytes.
-const LARGEST_SBOM: u64 = 32 << 20;
+const LARGEST_SBOM: u64 = 8 << 20;
+/// More sections that look like lists of dependencies are not unpacked.
+const MOST_SBOMS: usize = 16;
 
 /// What the makers say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -155,6 +157,8 @@ pub(super) fn metadata(bytes: &[u8]) -> Metadata {
 struct Found {
     metadata: Metadata,
     producers: BTreeMap<&'static str, Vec<Producer>>,
+    /// How many sections were taken for lists of dependencies.
+    unpacked: usize,
 }
 
 /// The fields of a producers section that mean something.
@@ -223,8 +227,9 @@ impl Found {
             "homepage" => &mut metadata.homepage,
             "revision" => &mut metadata.revision,
             name => {
-                if let Some(sbom) = sbom(name, section.data()) {
-                    metadata.sboms.push(sbom);
+                if self.unpacked < MOST_SBOMS && may_be_sbom(name, section.data()) {
+                    self.unpacked += 1;
+                    metadata.sboms.extend(sbom(name, section.data()));
                 }
                 return;
             }
@@ -254,8 +259,14 @@ fn cut(text: &str) -> String {
     short
 }
 
-/// The list of dependencies in a custom section, if it is one. No section's name is reserved for
-/// CycloneDX and SPDX, so that they are known by their content.
+/// No section's name is reserved for CycloneDX and SPDX, so that they are known by their content.
+fn may_be_sbom(section: &str, data: &[u8]) -> bool {
+    let name = section.to_ascii_lowercase();
+    let is_json = data.first() == Some(&b'{') && data.len() as u64 <= LARGEST_SBOM;
+    is_json || name == ".dep-v0" || ["sbom", "cyclonedx", "spdx"].iter().any(|word| name.contains(word))
+}
+
+/// The list of dependencies in a custom section, if it is one.
 fn sbom(section: &str, data: &[u8]) -> Option<Sbom> {
     let mut sbom = Sbom {
         format: SbomFormat::CargoAuditable,
@@ -271,13 +282,7 @@ fn sbom(section: &str, data: &[u8]) -> Option<Sbom> {
         }
         return Some(sbom.sorted());
     }
-    let name = section.to_ascii_lowercase();
-    let is_named_so = ["sbom", "cyclonedx", "spdx", "bom.json"].iter().any(|word| name.contains(word));
-    let looks_so = data.first() == Some(&b'{') && data.len() as u64 <= LARGEST_SBOM;
-    if !is_named_so && !looks_so {
-        return None;
-    }
-    let bytes = if looks_so { data.to_vec() } else { unpacked(data).ok()? };
+    let bytes = unpacked(data).ok()?;
     let list: Json = serde_json::from_slice(&bytes).ok()?;
     if list["bomFormat"] == "CycloneDX" {
         sbom.format = SbomFormat::CycloneDx;

@@ -14,8 +14,8 @@ use super::names::readable;
 pub use super::wiring::TooIntricate;
 use super::wiring::{self, CoreFunction, Function, Wiring};
 
-/// A graph of more functions than this is not searched to its end.
-const MOST_NODES: usize = 5_000_000;
+/// A graph of more functions than this is refused: instances of one module are counted apart.
+const MOST_NODES: usize = 2_000_000;
 
 /// Objects of one language are rarely called by another one: such a guess counts as so many more.
 const UNLIKELY: u32 = 2;
@@ -68,15 +68,17 @@ pub struct Step {
 /// Explains every import whose name `is_wanted`, in the order of `imports`. `bytes` have been validated.
 pub fn why(bytes: &[u8], imports: &[String], is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Why>, TooIntricate> {
     let wiring = wiring::wiring(bytes)?;
-    let search = Search::run(&wiring);
+    let search = Search::run(&wiring)?;
+    let mut by_import: HashMap<&str, Vec<(usize, &str)>> = HashMap::new();
+    for (id, function) in wiring.functions.iter().enumerate() {
+        if let Function::Imported { import, function } = function {
+            by_import.entry(import).or_default().push((id, function));
+        }
+    }
     let mut found = Vec::new();
     for import in imports.iter().filter(|import| is_wanted(import)) {
         let mut functions: HashMap<&str, (Cost, Option<CoreFunction>)> = HashMap::new();
-        for (id, function) in wiring.functions.iter().enumerate() {
-            let Function::Imported { import: from, function } = function else { continue };
-            if from != import {
-                continue;
-            }
+        for (id, function) in by_import.get(import.as_str()).into_iter().flatten().copied() {
             let node = CoreFunction::Lowered(id);
             let cost = search.cost(node);
             let entry = functions.entry(function).or_insert((UNREACHED, None));
@@ -129,11 +131,11 @@ struct Search<'w, 'a> {
 }
 
 impl<'w, 'a> Search<'w, 'a> {
-    fn run(wiring: &'w Wiring<'a>) -> Self {
+    fn run(wiring: &'w Wiring<'a>) -> Result<Self, TooIntricate> {
         let mut search = Search { wiring, pointers: HashMap::new(), slots: HashMap::new(), reached: HashMap::new() };
         search.fill_tables();
-        search.spread();
-        search
+        search.spread()?;
+        Ok(search)
     }
 
     fn fill_tables(&mut self) {
@@ -159,7 +161,7 @@ impl<'w, 'a> Search<'w, 'a> {
         }
     }
 
-    fn spread(&mut self) {
+    fn spread(&mut self) -> Result<(), TooIntricate> {
         let mut queue = BinaryHeap::new();
         let mut nodes: Vec<Node> = Vec::new();
         let mut begin = |search: &mut Self, cost: Cost, function: CoreFunction, before: Before| {
@@ -175,7 +177,10 @@ impl<'w, 'a> Search<'w, 'a> {
         let mut done: HashSet<Node> = HashSet::new();
         while let Some((Reverse(cost), index)) = queue.pop() {
             let node: Node = nodes[index];
-            if !done.insert(node) || nodes.len() > MOST_NODES {
+            if nodes.len() > MOST_NODES {
+                return Err(TooIntricate);
+            }
+            if !done.insert(node) {
                 continue;
             }
             let before = Before::Node(node);
@@ -227,6 +232,7 @@ impl<'w, 'a> Search<'w, 'a> {
                 Node::Function(CoreFunction::Builtin) => {}
             }
         }
+        Ok(())
     }
 
     fn offer(
@@ -264,10 +270,10 @@ impl<'w, 'a> Search<'w, 'a> {
         let mut guessed = false;
         let mut is_target = true;
         while let Some((cost, before)) = self.reached.get(&node) {
-            if let (Node::Function(CoreFunction::Defined { instance, function }), false) = (node, is_target) {
-                if let Some(step) = self.step(instance, function) {
-                    way.steps.push(step);
-                }
+            if let (Node::Function(CoreFunction::Defined { instance, function }), false) = (node, is_target)
+                && let Some(step) = self.step(instance, function)
+            {
+                way.steps.push(step);
             }
             is_target = false;
             match *before {
