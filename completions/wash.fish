@@ -42,6 +42,7 @@ complete -c wash -n "__fish_wash_needs_command" -s V -l version -d 'Print versio
 complete -c wash -n "__fish_wash_needs_command" -f -a "new" -d 'Create a project from a template, a Git repository or a folder'
 complete -c wash -n "__fish_wash_needs_command" -f -a "build" -d 'Build the project into a component'
 complete -c wash -n "__fish_wash_needs_command" -f -a "dev" -d 'Build, serve and rebuild on every change'
+complete -c wash -n "__fish_wash_needs_command" -f -a "inspect" -d 'Say what a component is, needs, offers and weighs, without running it'
 complete -c wash -n "__fish_wash_needs_command" -f -a "config" -d 'Make, show and check settings'
 complete -c wash -n "__fish_wash_needs_command" -f -a "completion" -d 'Print a completion script for a shell'
 complete -c wash -n "__fish_wash_using_subcommand new" -l name -d 'The project\'s name and folder [default: that of the template, subfolder or repository]' -r
@@ -100,6 +101,42 @@ complete -c wash -n "__fish_wash_using_subcommand dev" -l non-interactive -d 'Ne
 complete -c wash -n "__fish_wash_using_subcommand dev" -l offline -d 'Never use the network; what is needed and not here is an error'
 complete -c wash -n "__fish_wash_using_subcommand dev" -s h -l help -d 'Print help'
 complete -c wash -n "__fish_wash_using_subcommand dev" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l why -d 'Show the way of calls from an export to an import, e.g. wasi:cli/environment' -r
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l wit -d 'Print all interfaces as WIT'
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l world -d 'Print the world alone as WIT: imports and exports by name'
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -a "diff" -d 'Say what changed from one component to another, and what semantic versioning calls it'
+complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -l at-most -d 'Fail when the change is larger than this' -r -f -a "patch\t''
+minor\t''"
+complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -s V -l version -d 'Print version'
 complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s C -d 'Run as if wash was started in this folder' -r -F
 complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
 json\t''"

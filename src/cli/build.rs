@@ -22,12 +22,20 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
     // Nothing is fetched in either case.
     let Args { skip_fetch: _ } = args;
     let project = super::load_project(ctx, start, &[])?;
+    let output = match ctx.shell.format() {
+        Format::Text => ToolOutput::Inherit,
+        Format::Json => ToolOutput::Stderr,
+    };
+    let report = build_project(ctx, &project, output)?;
+    ctx.shell.result("build", &report, || text(&report, &ctx.cwd));
+    Ok(())
+}
+
+/// Builds a project for a command whose result may be another one.
+pub(super) fn build_project(ctx: &Context, project: &Project, output: ToolOutput) -> Result<BuildReport> {
     let opts = BuildOptions {
         for_dev: false,
-        output: match ctx.shell.format() {
-            Format::Text => ToolOutput::Inherit,
-            Format::Json => ToolOutput::Stderr,
-        },
+        output,
         env: (*ctx.env).clone(),
         interactive: ctx.interactive,
         offline: ctx.offline,
@@ -36,12 +44,10 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| Error::caused_by("cannot start the runtime", &error))?;
-    let report = runtime.block_on(build(ctx, &project, &opts));
+    let report = runtime.block_on(build(ctx, project, &opts));
     // A step that still reads a file is of no use to anybody now.
     runtime.shutdown_background();
-    let report = report?;
-    ctx.shell.result("build", &report, || text(&report, &ctx.cwd));
-    Ok(())
+    report
 }
 
 /// Builds until the user wants to stop: the first signal asks the tools to end, the second one does

@@ -5,6 +5,7 @@ mod build;
 mod completion;
 mod config;
 mod dev;
+mod inspect;
 mod new;
 
 use std::path::PathBuf;
@@ -85,6 +86,8 @@ pub enum Command {
     Build(build::Args),
     /// Build, serve and rebuild on every change
     Dev(dev::Args),
+    /// Say what a component is, needs, offers and weighs, without running it
+    Inspect(inspect::Args),
     /// Make, show and check settings
     Config(config::Args),
     /// Print a completion script for a shell
@@ -97,6 +100,7 @@ impl Command {
             Command::New(_) => "new",
             Command::Build(_) => "build",
             Command::Dev(_) => "dev",
+            Command::Inspect(_) => "inspect",
             Command::Config(_) => "config",
             Command::Completion(_) => "completion",
         }
@@ -160,6 +164,7 @@ fn run(cli: Cli, format: Format, shell: Arc<Shell>) -> Result<()> {
         Command::New(args) => new::run(&ctx, &start, args),
         Command::Build(args) => build::run(&ctx, &start, args),
         Command::Dev(args) => dev::run(&ctx, &start, args),
+        Command::Inspect(args) => inspect::run(&ctx, &start, args),
         Command::Config(args) => config::run(&ctx, &start, args),
         Command::Completion(args) => completion::run(&ctx, args),
     }

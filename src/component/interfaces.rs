@@ -6,8 +6,8 @@
 use std::panic::AssertUnwindSafe;
 
 use wit_parser::{
-    Function, FunctionKind, Handle, InterfaceId, Resolve, Type, TypeDef, TypeDefKind, TypeId, TypeOwner, WorldItem,
-    WorldKey, decoding::DecodedWasm,
+    Function, FunctionKind, Handle, InterfaceId, Resolve, Type, TypeDef, TypeDefKind, TypeId, TypeOwner, WorldId,
+    WorldItem, WorldKey, decoding::DecodedWasm,
 };
 
 use super::{Kind, Unreadable, read};
@@ -38,6 +38,16 @@ pub struct Interface {
     pub types: Vec<(String, String)>,
 }
 
+impl Interface {
+    /// Name and version, as components write it: `wasi:keyvalue/store@0.2.0-draft`.
+    pub fn full_name(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{}@{version}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
 /// Longer texts are cut: types can be built whose text is exponentially longer than they are.
 const LONGEST_TEXT: usize = 4000;
 
@@ -51,11 +61,7 @@ pub fn interfaces(bytes: &[u8]) -> Result<Interfaces, Unreadable> {
     // Bytes of strangers must not bring us down with a case that the decoder did not think of.
     let decoded = std::panic::catch_unwind(AssertUnwindSafe(|| wit_parser::decoding::decode(bytes)));
     if let Ok(Ok(DecodedWasm::Component(resolve, world))) = decoded {
-        let world = &resolve.worlds[world];
-        let all = |items: &wit_parser::IndexMap<WorldKey, WorldItem>| {
-            items.iter().filter_map(|(key, item)| world_item(&resolve, key, item)).collect()
-        };
-        return Ok(Interfaces { imports: all(&world.imports), exports: all(&world.exports) });
+        return Ok(of_world(&resolve, world));
     }
     // Valid, and not expressible in WIT: the names are all there is to say.
     let named = |names: &[String]| {
@@ -66,6 +72,15 @@ pub fn interfaces(bytes: &[u8]) -> Result<Interfaces, Unreadable> {
         names.iter().map(entry).collect()
     };
     Ok(Interfaces { imports: named(&outline.imports), exports: named(&outline.exports) })
+}
+
+/// What a world needs and offers.
+pub(super) fn of_world(resolve: &Resolve, id: WorldId) -> Interfaces {
+    let world = &resolve.worlds[id];
+    let all = |items: &wit_parser::IndexMap<WorldKey, WorldItem>| {
+        items.iter().filter_map(|(key, item)| world_item(resolve, key, item)).collect()
+    };
+    Interfaces { imports: all(&world.imports), exports: all(&world.exports) }
 }
 
 /// The interface `id` of a WIT package.

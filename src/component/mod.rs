@@ -1,8 +1,10 @@
 //! Reading components: what kind of bytes, which world, which imports and exports.
 //!
 //! Pure functions of bytes. Never touches a file, the network or the engine. Start with [`describe`];
-//! [`interfaces`] has the functions of each import and export, for those who link.
+//! [`interfaces`] has the functions of each import and export, for those who link; [`inspect`] has
+//! everything that bytes tell.
 
+pub mod inspect;
 mod interfaces;
 mod read;
 mod sniff;

@@ -78,6 +78,20 @@ impl LinkReport {
     }
 }
 
+/// The version in which the host provides an import of a component, whatever its workload is.
+///
+/// Errors: the host does not provide it, or not as it is wanted.
+pub fn provided(import: &Interface) -> Result<&'static str, Problem> {
+    let hosted = catalog::hosted();
+    if let Some(problem) = judge(import, hosted) {
+        return Err(problem);
+    }
+    let fits = |hosted: &&HostedInterface| {
+        hosted.name == import.name && compatible(Some(&hosted.version), import.version.as_deref())
+    };
+    Ok(hosted.iter().find(fits).map_or("", |hosted| &hosted.version))
+}
+
 /// What is wrong with an import; `None` when the host provides it.
 fn judge(import: &Interface, hosted: &[HostedInterface]) -> Option<Problem> {
     let same: Vec<_> = hosted.iter().filter(|hosted| hosted.name == import.name).collect();

@@ -9,7 +9,7 @@ use super::settings::Settings;
 use super::source::Origin;
 use super::tree::{Key, Node};
 use super::{Flag, Request, check, expand, find_user_file, formats, validate, variables};
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 
 /// Settings with their origins.
 #[derive(Clone, Debug, Default)]
@@ -44,8 +44,15 @@ pub fn user_settings(request: &Request<'_>) -> Result<Merged> {
 /// Checks one settings file alone, wherever it lies.
 pub fn check_file(path: &Path, env: &BTreeMap<String, String>) -> Result<()> {
     must_be_file(path, "the settings file")?;
+    let bytes = std::fs::read(path).context(|| format!("cannot read the settings file `{}`", path.display()))?;
+    check_bytes(path, bytes, env)
+}
+
+/// Checks the content of a settings file. The path decides the format and stands in errors.
+pub fn check_bytes(path: &Path, bytes: Vec<u8>, env: &BTreeMap<String, String>) -> Result<()> {
     let mut problems = Vec::new();
-    let layer = file_layer(path, &mut problems)?;
+    let read = formats::read_bytes(path, bytes, formats::format_of(path)?);
+    let layer = check_layer(read, &mut problems);
     finish(layer, env, problems).map(drop)
 }
 
@@ -76,13 +83,17 @@ pub fn merge(files: &[&Path], env: &BTreeMap<String, String>, flags: &[Flag]) ->
 }
 
 fn file_layer(path: &Path, problems: &mut Vec<Problem>) -> Result<Node> {
-    Ok(match formats::read(path)? {
+    Ok(check_layer(formats::read(path)?, problems))
+}
+
+fn check_layer(read: Result<Node, Problem>, problems: &mut Vec<Problem>) -> Node {
+    match read {
         Ok(node) => check::check(node, problems),
         Err(problem) => {
             problems.push(problem);
             Node::empty_map()
         }
-    })
+    }
 }
 
 fn finish(mut tree: Node, env: &BTreeMap<String, String>, mut problems: Vec<Problem>) -> Result<Merged> {

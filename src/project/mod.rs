@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 pub use discover::SETTINGS_FOLDER;
 pub use formats::{FILE_NAMES, Format};
-pub use layers::{Merged, Origins, check_file, user_settings};
+pub use layers::{Merged, Origins, check_bytes, check_file, user_settings};
 pub use settings::Settings;
 pub use shape::schema_text;
 pub use source::Origin;

@@ -19,6 +19,7 @@ mod dev_swaps;
 mod dev_watching;
 mod http;
 mod network;
+mod inspect;
 mod new;
 mod templates;
 mod terminals;

@@ -63,12 +63,22 @@ pub fn find_in(folder: &Path) -> Result<Option<PathBuf>> {
 /// Reads a settings file. What is wrong inside it is the inner result, the outer one is for files
 /// that cannot be read at all.
 pub fn read(path: &Path) -> Result<Result<Node, Problem>> {
-    let Some(format) = Format::of(path) else {
-        return Err(Error::usage(format!("cannot tell the format of the settings file `{}`", path.display()))
-            .hint("its name must end in .yaml, .yml, .json or .toml"));
-    };
+    let format = format_of(path)?;
     let bytes = std::fs::read(path).context(|| format!("cannot read the settings file `{}`", path.display()))?;
-    Ok(decode(path, bytes).and_then(|source| parse(&Arc::new(source), format)))
+    Ok(read_bytes(path, bytes, format))
+}
+
+/// Reads the content of a settings file.
+pub fn read_bytes(path: &Path, bytes: Vec<u8>, format: Format) -> Result<Node, Problem> {
+    decode(path, bytes).and_then(|source| parse(&Arc::new(source), format))
+}
+
+/// The format of a settings file by its name.
+pub fn format_of(path: &Path) -> Result<Format> {
+    Format::of(path).ok_or_else(|| {
+        Error::usage(format!("cannot tell the format of the settings file `{}`", path.display()))
+            .hint("its name must end in .yaml, .yml, .json or .toml")
+    })
 }
 
 fn decode(path: &Path, bytes: Vec<u8>) -> Result<Source, Problem> {
