@@ -6,6 +6,8 @@ mod completion;
 mod config;
 mod dev;
 mod new;
+mod oci;
+mod signals;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,6 +87,9 @@ pub enum Command {
     Build(build::Args),
     /// Build, serve and rebuild on every change
     Dev(dev::Args),
+    /// Push components to registries and pull them
+    #[command(alias = "docker")]
+    Oci(oci::Args),
     /// Make, show and check settings
     Config(config::Args),
     /// Print a completion script for a shell
@@ -97,6 +102,7 @@ impl Command {
             Command::New(_) => "new",
             Command::Build(_) => "build",
             Command::Dev(_) => "dev",
+            Command::Oci(args) => args.name(),
             Command::Config(_) => "config",
             Command::Completion(_) => "completion",
         }
@@ -159,6 +165,7 @@ fn run(cli: Cli, format: Format, shell: Arc<Shell>) -> Result<()> {
         Command::New(args) => new::run(&ctx, &start, args),
         Command::Build(args) => build::run(&ctx, &start, args),
         Command::Dev(args) => dev::run(&ctx, &start, args),
+        Command::Oci(args) => oci::run(&ctx, &start, args),
         Command::Config(args) => config::run(&ctx, &start, args),
         Command::Completion(args) => completion::run(&ctx, args),
     }

@@ -14,6 +14,7 @@ mod dev_process;
 mod dev_settings;
 mod dev_swaps;
 mod new;
+mod oci;
 mod templates;
 
 /// A file that no `mod` line names would silently test nothing.
