@@ -9,8 +9,11 @@ mod layout;
 mod reference;
 
 mod client;
+mod copy;
+mod login;
 mod pull;
 mod push;
+mod tags;
 
 mod auth;
 mod payload;
@@ -23,10 +26,12 @@ mod failure;
 
 pub use cache::{Cache, DEFAULT_LIMIT, Usage};
 pub use client::{Client, ClientOptions};
+pub use copy::Copied;
 pub use credentials::{Credential, Credentials};
 pub use digest::Digest;
 pub use failure::{Failure, FailureKind, Result};
 pub use layout::{Additions, Artifact, CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, OLD_LAYER_TYPES};
+pub use login::LoggedIn;
 pub use pull::{Freshness, Pulled};
 pub use push::Pushed;
 pub use reference::{Reference, parse_registry};

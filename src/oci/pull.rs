@@ -13,7 +13,7 @@ use super::digest::Digest;
 use super::failure::{Failure, FailureKind, Result};
 use super::layout::{self, ACCEPTED_MANIFESTS, Manifest};
 use super::reference::Reference;
-use super::transport::{Answer, Pace, Request, Retries, Scope, Setback, Transport};
+use super::transport::{Answer, LEAST_PROGRESS, Pace, Request, Retries, Scope, Setback, Transport};
 use crate::progress::{Progress, Transfer};
 
 /// What the specification lets registries refuse; no manifest is that large.
@@ -186,7 +186,7 @@ impl Client {
             Some(path) => (path, true),
             None => {
                 let transfer = progress.transfer(&format!("Pulling {what}"), size);
-                let blob = Blob { scope: &scope, digest: &layer_digest, size: Some(size) };
+                let blob = Blob { scope: &scope, digest: &layer_digest, size };
                 let partial = fetch_blob(self, transport, &blob, &transfer).await?;
                 check_magic(partial.path(), &what)?;
                 (self.cache().finish(partial, &layer_digest)?, false)
@@ -284,7 +284,7 @@ pub(super) struct Blob<'a> {
     pub scope: &'a Scope,
     pub digest: &'a Digest,
     /// From the manifest. More than this is never written.
-    pub size: Option<u64>,
+    pub size: u64,
 }
 
 /// Downloads a blob into a partial file of the cache, and checks it. A transfer that breaks goes on
@@ -309,7 +309,8 @@ pub(super) async fn fetch_blob(
         let before = download.written;
         let outcome = download.go_on(transport, blob, &url, transfer).await;
         if let Err(setback) = outcome {
-            if download.written > before {
+            // A peer that sends a few bytes to each request would be asked for ever.
+            if download.written >= before + LEAST_PROGRESS {
                 retries.forget();
             }
             retries.after(setback).await?;
@@ -335,7 +336,7 @@ struct Download {
     partial: tempfile::NamedTempFile,
     hasher: super::digest::Hasher,
     written: u64,
-    expected: Option<u64>,
+    expected: u64,
     cache: String,
 }
 
@@ -348,7 +349,7 @@ impl Download {
         url: &url::Url,
         transfer: &Transfer,
     ) -> Result<(), Setback> {
-        if self.expected.is_some_and(|expected| expected == self.written) {
+        if self.expected == self.written {
             return Ok(());
         }
         let mut request = Request::get(url.clone());
@@ -381,14 +382,10 @@ impl Download {
         let mut pace = Pace::new(transport.settings.timing.stall);
         while let Some(chunk) = answer.chunk().await? {
             let total = self.written + chunk.len() as u64;
-            if let Some(expected) = self.expected.filter(|expected| total > *expected) {
+            if total > self.expected {
                 let message = "the registry sends more than the manifest says";
-                let cause = format!("the layer {} has {expected} bytes", blob.digest.short());
+                let cause = format!("the layer {} has {} bytes", blob.digest.short(), self.expected);
                 return Err(Setback::Final(Failure::new(FailureKind::Corrupt, message).cause(cause)));
-            }
-            if total > LARGEST_LAYER {
-                let message = format!("the layer {} is larger than {LARGEST_LAYER} bytes", blob.digest.short());
-                return Err(Setback::Final(Failure::new(FailureKind::Unsupported, message)));
             }
             self.partial.as_file_mut().write_all(&chunk).map_err(|error| {
                 Setback::Final(Failure::local(format!("cannot write to the cache `{}`", self.cache), &error))
@@ -398,15 +395,12 @@ impl Download {
             transfer.moved(total);
             pace.moved(chunk.len(), &answer.url)?;
         }
-        match self.expected {
-            Some(expected) if self.written < expected => {
-                let message = "the transfer ended too early";
-                let cause = format!("got {} of {expected} bytes", self.written);
-                let failure = Failure::new(FailureKind::Unreachable, message).cause(cause);
-                Err(Setback::Passing { failure, wait: None })
-            }
-            _ => Ok(()),
+        if self.written < self.expected {
+            let cause = format!("got {} of {} bytes", self.written, self.expected);
+            let failure = Failure::new(FailureKind::Unreachable, "the transfer ended too early").cause(cause);
+            return Err(Setback::Passing { failure, wait: None });
         }
+        Ok(())
     }
 
     fn restart(&mut self, digest: &Digest) -> Result<()> {

@@ -182,25 +182,31 @@ impl Upload<'_> {
         }
     }
 
-    async fn exists(&self, transport: &Transport) -> Result<bool> {
+    /// Whether the registry has it.
+    pub async fn exists(&self, transport: &Transport) -> Result<bool> {
         let url = transport.url(&self.scope.registry, &self.scope.path(&format!("blobs/{}", self.digest))).await?;
         let answer = transport.send(&Request::new(Method::HEAD, url), self.scope).await?;
         // Anything else will be said by the registry when it is asked to take the blob.
         Ok(answer.is_success())
     }
 
-    /// Begins an upload: where it goes to, or None if the registry has taken the blob from elsewhere.
-    async fn begin(&self, transport: &Transport) -> Result<Option<Session>> {
+    /// Has the registry take the blob from another repository of its own; whether it did.
+    pub async fn mount(&self, transport: &Transport) -> Result<bool> {
+        let Some(from) = self.mount_from else { return Ok(false) };
         let mut url = transport.url(&self.scope.registry, &self.scope.path("blobs/uploads/")).await?;
-        if let Some(from) = self.mount_from {
-            url.query_pairs_mut().append_pair("mount", self.digest.as_str()).append_pair("from", from);
-        }
-        let request = Request::new(Method::POST, url).header("content-length", "0");
-        let answer = transport.send(&request, self.scope).await?;
-        match answer.status {
-            StatusCode::CREATED if self.mount_from.is_some() => Ok(None),
-            StatusCode::ACCEPTED | StatusCode::CREATED => Session::of(&answer, self.scope).map(Some),
-            _ => Err(answer.refusal(&format!("{} does not take blobs", self.scope.registry), self.scope).await),
+        url.query_pairs_mut().append_pair("mount", self.digest.as_str()).append_pair("from", from);
+        let answer = transport.send(&Request::new(Method::POST, url), self.scope).await?;
+        // Anything else is no failure: then the blob is sent.
+        Ok(answer.status == StatusCode::CREATED)
+    }
+
+    /// Begins an upload: where it goes to.
+    async fn begin(&self, transport: &Transport) -> Result<Session> {
+        let url = transport.url(&self.scope.registry, &self.scope.path("blobs/uploads/")).await?;
+        let answer = transport.send(&Request::new(Method::POST, url), self.scope).await?;
+        match answer.is_success() {
+            true => Session::of(&answer, self.scope),
+            false => Err(answer.refusal(&format!("{} does not take blobs", self.scope.registry), self.scope).await),
         }
     }
 
@@ -208,7 +214,7 @@ impl Upload<'_> {
     async fn whole(&self, transport: &Transport) -> Result<Sent> {
         let mut retries = Retries::new(transport.settings.timing);
         loop {
-            let Some(session) = self.begin(transport).await? else { return Ok(Sent::Whole) };
+            let session = self.begin(transport).await?;
             let request = Request {
                 sent: Some(self.counter(0)),
                 ..Request::new(Method::PUT, session.finish(self.digest))
@@ -232,7 +238,7 @@ impl Upload<'_> {
 
     /// A chunk after the other. After a broken one, the registry is asked how far it has got.
     async fn chunks(&self, transport: &Transport, chunk: u64) -> Result<Sent> {
-        let Some(mut session) = self.begin(transport).await? else { return Ok(Sent::Whole) };
+        let mut session = self.begin(transport).await?;
         let chunk = chunk.max(session.smallest_chunk);
         let mut retries = Retries::new(transport.settings.timing);
         let total = self.payload.len();
@@ -258,7 +264,7 @@ impl Upload<'_> {
                     413 => return Ok(Sent::TooLarge),
                     401 | 403 => return Err(self.refused(answer).await),
                     // It has got elsewhere than we think, or has forgotten everything.
-                    404 | 416 => Setback::Passing { failure: self.refused(answer).await, wait: None },
+                    404 | 416 if offset > 0 => Setback::Passing { failure: self.refused(answer).await, wait: None },
                     _ => return Ok(Sent::Unsupported(self.refused(answer).await)),
                 },
                 Err(setback) => setback,
@@ -270,13 +276,12 @@ impl Upload<'_> {
                     session = found;
                 }
                 None => {
-                    let Some(begun) = self.begin(transport).await? else { return Ok(Sent::Whole) };
-                    session = begun;
+                    session = self.begin(transport).await?;
                     offset = 0;
                 }
             }
         }
-        let request = Request::new(Method::PUT, session.finish(self.digest)).header("content-length", "0");
+        let request = Request::new(Method::PUT, session.finish(self.digest));
         let answer = transport.send(&request, self.scope).await?;
         match answer.is_success() {
             true => Ok(Sent::Whole),

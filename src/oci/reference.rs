@@ -109,6 +109,12 @@ impl Reference {
         format!("{}/{}", self.registry, self.repository)
     }
 
+    /// Whether a text that is a reference has a tag or digest of its own.
+    pub fn says_which(text: &str) -> bool {
+        let last = text.rsplit_once('/').map_or(text, |(_, last)| last);
+        text.contains('@') || last.contains(':')
+    }
+
     /// The same name with this tag and nothing else.
     pub fn with_tag(&self, tag: &str) -> Result<Self> {
         check_tag(tag).map_err(|why| Error::usage(format!("`{tag}` is not a tag: {why}")))?;
@@ -270,6 +276,8 @@ mod tests {
         ] {
             assert_eq!(Reference::parse(text).unwrap().to_string(), shown, "{text}");
         }
+        assert!(Reference::says_which("localhost:5000/a:1") && Reference::says_which(&format!("a@{SHA}")));
+        assert!(!Reference::says_which("localhost:5000/a") && Reference::says_which("a:1"));
         let digest = Reference::parse(&format!("ghcr.io/a/b@{SHA}")).unwrap();
         assert_eq!((digest.tag(), digest.target()), (None, SHA));
         let both = Reference::parse(&format!("ghcr.io/a/b:1@{SHA}")).unwrap();

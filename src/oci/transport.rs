@@ -26,7 +26,7 @@ const MOST_REDIRECTS: usize = 10;
 /// Error messages longer than this are cut.
 const LONGEST_REASON: usize = 500;
 /// A peer that sends less than this in the time of a stall has stalled.
-const LEAST_PROGRESS: u64 = 1024;
+pub(super) const LEAST_PROGRESS: u64 = 1024;
 
 /// How long to wait, and how often to try.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,7 @@ pub(super) struct Transport {
     pub(super) settings: Settings,
     /// Registries whose address is known.
     origins: Mutex<BTreeMap<String, Url>>,
-    tokens: Tokens,
+    pub(super) tokens: Tokens,
     /// What the user should hear of, apart from errors.
     notes: Mutex<Vec<String>>,
 }
@@ -323,8 +323,8 @@ impl Transport {
             })
         };
         let mut origin = address("https")?;
-        if (is_loopback(&origin) || self.settings.insecure.contains(registry)) && self.speaks_plain_http(&origin).await
-        {
+        let allowed = self.settings.insecure.contains(registry);
+        if (allowed || is_loopback(&origin)) && self.speaks_plain_http(&origin, allowed).await {
             tracing::debug!(registry, "speaks plain HTTP");
             origin = address("http")?;
         }
@@ -333,14 +333,20 @@ impl Transport {
         Ok(origin)
     }
 
-    /// Whether what answers there is no TLS. Nothing is sent that anybody could make use of.
-    async fn speaks_plain_http(&self, origin: &Url) -> bool {
+    /// Whether what answers there is no TLS, or nothing answers there and plain HTTP was asked for.
+    /// Nothing is sent that anybody could make use of.
+    async fn speaks_plain_http(&self, origin: &Url, was_asked_for: bool) -> bool {
         let mut url = origin.clone();
         url.set_path("/v2/");
         let probe = self.http.get(url).send();
         match tokio::time::timeout(self.settings.timing.stall, probe).await {
-            Ok(Err(error)) => tls::Cause::of(&error) == tls::Cause::NotTls,
-            _ => false,
+            Ok(Ok(_)) => false,
+            Ok(Err(error)) => match tls::Cause::of(&error) {
+                tls::Cause::NotTls => true,
+                tls::Cause::Certificate(_) => false,
+                tls::Cause::Other => was_asked_for && error.is_connect(),
+            },
+            Err(_) => was_asked_for,
         }
     }
 }

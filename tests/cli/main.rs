@@ -15,6 +15,7 @@ mod dev_settings;
 mod dev_swaps;
 mod new;
 mod oci;
+mod oci_transfer;
 mod templates;
 
 /// A file that no `mod` line names would silently test nothing.

@@ -7,8 +7,10 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub mod dev;
+pub mod fake_registry;
 pub mod guests;
 pub mod registry;
+pub mod wasmtime;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

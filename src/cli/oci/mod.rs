@@ -1,7 +1,10 @@
 //! `wash oci`: components in registries. One file a subcommand; here is what they share.
 
+mod copy;
+mod login;
 mod pull;
 mod push;
+mod tags;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -28,6 +31,15 @@ enum Command {
     Push(push::Args),
     /// Pull a component from a registry
     Pull(pull::Args),
+    /// List the tags of a name
+    Tags(tags::Args),
+    /// Copy an artifact from one registry to another
+    #[command(alias = "cp")]
+    Copy(copy::Args),
+    /// Keep credentials for a registry
+    Login(login::LoginArgs),
+    /// Remove the credentials for a registry
+    Logout(login::LogoutArgs),
 }
 
 impl Args {
@@ -36,6 +48,10 @@ impl Args {
         match self.command {
             Command::Push(_) => push::COMMAND,
             Command::Pull(_) => pull::COMMAND,
+            Command::Tags(_) => tags::COMMAND,
+            Command::Copy(_) => copy::COMMAND,
+            Command::Login(_) => login::LOGIN,
+            Command::Logout(_) => login::LOGOUT,
         }
     }
 }
@@ -44,15 +60,24 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
     match args.command {
         Command::Push(args) => push::run(ctx, start, args),
         Command::Pull(args) => pull::run(ctx, start, args),
+        Command::Tags(args) => tags::run(ctx, args),
+        Command::Copy(args) => copy::run(ctx, args),
+        Command::Login(args) => login::login(ctx, args),
+        Command::Logout(args) => login::logout(ctx, args),
     }
 }
 
-/// Flags about the registry, of every subcommand that talks to one.
+/// Flags about one registry: the way to it, and who we are for it.
 #[derive(Debug, clap::Args)]
 struct RegistryArgs {
-    /// Allow plain HTTP for this registry (one on this machine may always speak it)
-    #[arg(long)]
-    insecure: bool,
+    #[command(flatten)]
+    credentials: CredentialArgs,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct CredentialArgs {
     /// The user name for this registry
     #[arg(short, long, alias = "user", value_name = "NAME")]
     username: Option<String>,
@@ -62,7 +87,15 @@ struct RegistryArgs {
     /// Read the password from stdin
     #[arg(long, requires = "username")]
     password_stdin: bool,
-    /// Trust the certificates in this PEM file, or in the PEM files of this folder, too [env: WASH_OCI_CA_PATHS]
+}
+
+/// Flags about the way to registries.
+#[derive(Debug, clap::Args)]
+struct ConnectionArgs {
+    /// Allow plain HTTP (a registry on this machine may always speak it)
+    #[arg(long)]
+    insecure: bool,
+    /// Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]
     #[arg(long, value_name = "PATH")]
     ca_path: Vec<PathBuf>,
     /// Give up when the registry sends nothing for so many seconds [default: 30]
@@ -71,12 +104,38 @@ struct RegistryArgs {
 }
 
 impl RegistryArgs {
-    /// What the flags and the environment say about a registry.
-    fn options(&self, ctx: &Context, registry: &str) -> Result<ClientOptions> {
-        let mut opts = ClientOptions::from_environment(ctx.env.clone(), &ctx.dirs.cache, Some(registry))?;
+    /// A client for one registry, made of what flags and environment say.
+    fn client(&self, ctx: &Context, registry: &str) -> Result<Client> {
+        let mut opts = self.connection.options(ctx, Some(registry), &[registry])?;
+        if let Some((username, password)) = self.credentials.read()? {
+            opts.credentials.give(registry, Credential::Password { username, password }, "the command line");
+        } else if self.credentials.username.is_some() {
+            return Err(Error::usage("--username needs a password").hint("add --password-stdin, and pipe it in"));
+        }
+        Ok(Client::new(&opts)?)
+    }
+}
+
+impl CredentialArgs {
+    /// User name and password, if both are given.
+    fn read(&self) -> Result<Option<(String, String)>> {
+        let Some(username) = self.username.clone() else { return Ok(None) };
+        Ok(match (&self.password, self.password_stdin) {
+            (Some(password), _) => Some((username, password.clone())),
+            (None, true) => Some((username, read_password()?)),
+            (None, false) => None,
+        })
+    }
+}
+
+impl ConnectionArgs {
+    /// What flags and environment say about the way to these registries. `only` is the one that the
+    /// command is about, if there is one.
+    fn options(&self, ctx: &Context, only: Option<&str>, registries: &[&str]) -> Result<ClientOptions> {
+        let mut opts = ClientOptions::from_environment(ctx.env.clone(), &ctx.dirs.cache, only)?;
         opts.offline = ctx.offline;
         if self.insecure {
-            opts.insecure.insert(registry.to_string());
+            opts.insecure.extend(registries.iter().map(|registry| registry.to_string()));
         }
         for path in opts.ca_paths.iter_mut() {
             *path = ctx.absolute(&*path);
@@ -86,27 +145,7 @@ impl RegistryArgs {
             opts.timing.stall = Duration::from_secs(seconds);
             opts.timing.connect = opts.timing.connect.min(opts.timing.stall);
         }
-        if let Some(credential) = self.credential()? {
-            opts.credentials.give(registry, credential, "the command line");
-        }
         Ok(opts)
-    }
-
-    fn client(&self, ctx: &Context, registry: &str) -> Result<Client> {
-        Ok(Client::new(&self.options(ctx, registry)?)?)
-    }
-
-    /// The credential of the flags.
-    fn credential(&self) -> Result<Option<Credential>> {
-        let Some(username) = self.username.clone() else { return Ok(None) };
-        let password = match (&self.password, self.password_stdin) {
-            (Some(password), _) => password.clone(),
-            (None, true) => read_password()?,
-            (None, false) => {
-                return Err(Error::usage("--username needs a password").hint("add --password-stdin, and pipe it in"));
-            }
-        };
-        Ok(Some(Credential::Password { username, password }))
     }
 }
 

@@ -17,6 +17,9 @@ use auth_file::AuthFile;
 
 use crate::error::{Error, Result};
 
+/// The source of what was given to `login`.
+pub const LOGIN_SOURCE: &str = "login";
+
 /// What proves to a registry who asks.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
