@@ -42,6 +42,7 @@ complete -c wash -n "__fish_wash_needs_command" -s V -l version -d 'Print versio
 complete -c wash -n "__fish_wash_needs_command" -f -a "new" -d 'Create a project from a template, a Git repository or a folder'
 complete -c wash -n "__fish_wash_needs_command" -f -a "build" -d 'Build the project into a component'
 complete -c wash -n "__fish_wash_needs_command" -f -a "dev" -d 'Build, serve and rebuild on every change'
+complete -c wash -n "__fish_wash_needs_command" -f -a "oci" -d 'Push components to registries and pull them'
 complete -c wash -n "__fish_wash_needs_command" -f -a "config" -d 'Make, show and check settings'
 complete -c wash -n "__fish_wash_needs_command" -f -a "completion" -d 'Print a completion script for a shell'
 complete -c wash -n "__fish_wash_using_subcommand new" -l name -d 'The project\'s name and folder [default: that of the template, subfolder or repository]' -r
@@ -100,27 +101,169 @@ complete -c wash -n "__fish_wash_using_subcommand dev" -l non-interactive -d 'Ne
 complete -c wash -n "__fish_wash_using_subcommand dev" -l offline -d 'Never use the network; what is needed and not here is an error'
 complete -c wash -n "__fish_wash_using_subcommand dev" -s h -l help -d 'Print help'
 complete -c wash -n "__fish_wash_using_subcommand dev" -s V -l version -d 'Print version'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s C -d 'Run as if wash was started in this folder' -r -F
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
 json\t''"
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
 error\t''
 warn\t''
 info\t''
 debug\t''
 trace\t''"
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -l offline -d 'Never use the network; what is needed and not here is an error'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s h -l help -d 'Print help'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s V -l version -d 'Print version'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "init" -d 'Write a settings file to start from'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "info" -d 'Print the version, the folders and the files that wash uses'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "show" -d 'Print the settings in force, merged from all files and variables'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "validate" -d 'Check the settings and print everything that is wrong'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "schema" -d 'Print the JSON Schema of settings files'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "reference" -d 'Print the reference page of the settings as Markdown'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -f -a "push" -d 'Push a component to a registry'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -f -a "pull" -d 'Pull a component from a registry'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -f -a "tags" -d 'List the tags of a name'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -f -a "copy" -d 'Copy an artifact from one registry to another'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -f -a "login" -d 'Keep credentials for a registry'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -f -a "logout" -d 'Remove the credentials for a registry'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s t -l tag -d 'Another tag for the same artifact; can be given more than once' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s a -l annotation -d 'An annotation of the artifact; can be given more than once' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s u -l username -d 'The user name for this registry' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s p -l password -d 'The password; others can see it in the list of processes, so prefer --password-stdin' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l dry-run -d 'Print what would be pushed, and send nothing'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l password-stdin -d 'Read the password from stdin'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l insecure -d 'Allow plain HTTP (a registry on this machine may always speak it)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s u -l username -d 'The user name for this registry' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s p -l password -d 'The password; others can see it in the list of processes, so prefer --password-stdin' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l password-stdin -d 'Read the password from stdin'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l insecure -d 'Allow plain HTTP (a registry on this machine may always speak it)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s u -l username -d 'The user name for this registry' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s p -l password -d 'The password; others can see it in the list of processes, so prefer --password-stdin' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l password-stdin -d 'Read the password from stdin'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l insecure -d 'Allow plain HTTP (a registry on this machine may always speak it)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l insecure -d 'Allow plain HTTP (a registry on this machine may always speak it)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -s u -l username -d 'The user name for this registry' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -s p -l password -d 'The password; others can see it in the list of processes, so prefer --password-stdin' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l password-stdin -d 'Read the password from stdin'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l insecure -d 'Allow plain HTTP (a registry on this machine may always speak it)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -f -a "init" -d 'Write a settings file to start from'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -f -a "info" -d 'Print the version, the folders and the files that wash uses'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -f -a "show" -d 'Print the settings in force, merged from all files and variables'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -f -a "validate" -d 'Check the settings and print everything that is wrong'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -f -a "cleanup" -d 'Remove compiled code, pulled artifacts and what else can be made again'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -f -a "schema" -d 'Print the JSON Schema of settings files'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -f -a "reference" -d 'Print the reference page of the settings as Markdown'
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -l format -d 'The format of the file [default: yaml, or what the name given with --user-config says]' -r -f -a "yaml\t''
 json\t''
 toml\t''"
@@ -189,6 +332,22 @@ complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcom
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -l offline -d 'Never use the network; what is needed and not here is an error'
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -s h -l help -d 'Print help'
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -l dry-run -d 'Print what would be removed, and remove nothing'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -s V -l version -d 'Print version'
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from schema" -s C -d 'Run as if wash was started in this folder' -r -F
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from schema" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
 json\t''"

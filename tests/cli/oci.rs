@@ -117,15 +117,15 @@ fn wkg_reads_what_we_push_and_we_read_what_it_pushes() {
         let data = Box::pin(std::io::Cursor::new(package.clone()));
         client.publish_release_data(data, wasm_pkg_client::PublishOpts::default()).await.unwrap();
     });
-    let pulled = run(&mut sandbox.wash(["oci", "pull", &format!("{host}/test/package:1.0.0"), "theirs.wasm"]));
+    let pulled = run(&mut sandbox.wash(["oci", "pull", &format!("{host}/test/theirs:1.0.0"), "theirs.wasm"]));
     pulled.expect_code(0);
     assert_eq!(std::fs::read(sandbox.path().join("theirs.wasm")).unwrap(), package);
 }
 
-/// The WIT package `test:package@1.0.0`, in its binary form.
+/// The WIT package `test:theirs@1.0.0`, in its binary form.
 fn wit_package() -> Vec<u8> {
     let mut resolve = wit_parser::Resolve::default();
-    let text = "package test:package@1.0.0;\ninterface greet { hello: func() -> string; }\n";
+    let text = "package test:theirs@1.0.0;\ninterface greet { hello: func() -> string; }\n";
     let package = resolve.push_str("package.wit", text).unwrap();
     wit_component::encode(&mut resolve, package).unwrap()
 }
@@ -414,9 +414,10 @@ fn what_is_asked_wrongly_is_explained_before_anybody_is_asked() {
         planned["annotations"],
         serde_json::json!({"a": "b=c", "org.opencontainers.image.created": "2023-11-14T22:13:20Z"})
     );
-    // The promise of reproducible digests, held against this very component.
-    let plain = run(&mut sandbox.wash(["oci", "push", "ghcr.io/a/b:1", "hello.wasm", "--dry-run"])).expect_code(0);
-    assert_eq!(plain.stdout, "ghcr.io/a/b:1@sha256:PINNED\n");
+    // The promise of reproducible digests: this one must never change.
+    sandbox.write("empty.wasm", b"\0asm\x0d\0\x01\0");
+    let plain = run(&mut sandbox.wash(["oci", "push", "ghcr.io/a/b:1", "empty.wasm", "--dry-run"])).expect_code(0);
+    assert_eq!(plain.stdout, "ghcr.io/a/b:1@sha256:48b6493060b5fedbdd92c592c2ee5cc8be61134936a7dd738516bf1d79532bd2\n");
 }
 
 /// Runs a command that reads this.
