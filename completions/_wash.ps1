@@ -119,6 +119,7 @@ Register-ArgumentCompleter -Native -CommandName 'wash' -ScriptBlock {
             [CompletionResult]::new('push', 'push', [CompletionResultType]::ParameterValue, 'Push a component to a registry')
             [CompletionResult]::new('pull', 'pull', [CompletionResultType]::ParameterValue, 'Pull a component from a registry')
             [CompletionResult]::new('tags', 'tags', [CompletionResultType]::ParameterValue, 'List the tags of a name')
+            [CompletionResult]::new('referrers', 'referrers', [CompletionResultType]::ParameterValue, 'List what is attached to an artifact: bills of materials, provenance')
             [CompletionResult]::new('copy', 'copy', [CompletionResultType]::ParameterValue, 'Copy an artifact from one registry to another')
             [CompletionResult]::new('login', 'login', [CompletionResultType]::ParameterValue, 'Keep credentials for a registry')
             [CompletionResult]::new('logout', 'logout', [CompletionResultType]::ParameterValue, 'Remove the credentials for a registry')
@@ -129,6 +130,7 @@ Register-ArgumentCompleter -Native -CommandName 'wash' -ScriptBlock {
             [CompletionResult]::new('--tag', '--tag', [CompletionResultType]::ParameterName, 'Another tag for the same artifact; can be given more than once')
             [CompletionResult]::new('-a', '-a', [CompletionResultType]::ParameterName, 'An annotation of the artifact; can be given more than once')
             [CompletionResult]::new('--annotation', '--annotation', [CompletionResultType]::ParameterName, 'An annotation of the artifact; can be given more than once')
+            [CompletionResult]::new('--attach', '--attach', [CompletionResultType]::ParameterName, 'Attach a file, e.g. a bill of materials; can be given more than once. CycloneDX, SPDX and in-toto documents in JSON are recognised, other files need their media type behind a colon')
             [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'The user name for this registry')
             [CompletionResult]::new('--username', '--username', [CompletionResultType]::ParameterName, 'The user name for this registry')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The password; others can see it in the list of processes, so prefer --password-stdin')
@@ -154,6 +156,7 @@ Register-ArgumentCompleter -Native -CommandName 'wash' -ScriptBlock {
             break
         }
         'wash;oci;pull' {
+            [CompletionResult]::new('--verify-key', '--verify-key', [CompletionResultType]::ParameterName, 'Write nothing unless the artifact has a cosign signature of this public key (PEM)')
             [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'The user name for this registry')
             [CompletionResult]::new('--username', '--username', [CompletionResultType]::ParameterName, 'The user name for this registry')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The password; others can see it in the list of processes, so prefer --password-stdin')
@@ -178,6 +181,30 @@ Register-ArgumentCompleter -Native -CommandName 'wash' -ScriptBlock {
             break
         }
         'wash;oci;tags' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'The user name for this registry')
+            [CompletionResult]::new('--username', '--username', [CompletionResultType]::ParameterName, 'The user name for this registry')
+            [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The password; others can see it in the list of processes, so prefer --password-stdin')
+            [CompletionResult]::new('--password', '--password', [CompletionResultType]::ParameterName, 'The password; others can see it in the list of processes, so prefer --password-stdin')
+            [CompletionResult]::new('--ca-path', '--ca-path', [CompletionResultType]::ParameterName, 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Give up when the registry sends nothing for so many seconds [default: 30]')
+            [CompletionResult]::new('-C', '-C ', [CompletionResultType]::ParameterName, 'Run as if wash was started in this folder')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'What stdout is for: text for people, json for programs')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'What stdout is for: text for people, json for programs')
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter')
+            [CompletionResult]::new('--log-level', '--log-level', [CompletionResultType]::ParameterName, 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter')
+            [CompletionResult]::new('--user-config', '--user-config', [CompletionResultType]::ParameterName, 'The user settings file, instead of the one in wash''s configuration folder')
+            [CompletionResult]::new('--password-stdin', '--password-stdin', [CompletionResultType]::ParameterName, 'Read the password from stdin')
+            [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Allow plain HTTP (a registry on this machine may always speak it)')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: log lines name their source, and other libraries log, too')
+            [CompletionResult]::new('--non-interactive', '--non-interactive', [CompletionResultType]::ParameterName, 'Never ask a question (as when stdin is not a terminal)')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never use the network; what is needed and not here is an error')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'wash;oci;referrers' {
             [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'The user name for this registry')
             [CompletionResult]::new('--username', '--username', [CompletionResultType]::ParameterName, 'The user name for this registry')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'The password; others can see it in the list of processes, so prefer --password-stdin')

@@ -70,6 +70,9 @@ _wash() {
             wash__subcmd__oci,push)
                 cmd="wash__subcmd__oci__subcmd__push"
                 ;;
+            wash__subcmd__oci,referrers)
+                cmd="wash__subcmd__oci__subcmd__referrers"
+                ;;
             wash__subcmd__oci,tags)
                 cmd="wash__subcmd__oci__subcmd__tags"
                 ;;
@@ -606,7 +609,7 @@ _wash() {
             return 0
             ;;
         wash__subcmd__oci)
-            opts="-C -o -l -h -V --output --log-level --verbose --non-interactive --offline --user-config --help --version push pull tags copy login logout"
+            opts="-C -o -l -h -V --output --log-level --verbose --non-interactive --offline --user-config --help --version push pull tags referrers copy login logout"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -790,12 +793,16 @@ _wash() {
             return 0
             ;;
         wash__subcmd__oci__subcmd__pull)
-            opts="-u -p -C -o -l -h -V --username --password --password-stdin --insecure --ca-path --timeout --output --log-level --verbose --non-interactive --offline --user-config --help --version"
+            opts="-u -p -C -o -l -h -V --verify-key --username --password --password-stdin --insecure --ca-path --timeout --output --log-level --verbose --non-interactive --offline --user-config --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --verify-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --username)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -852,7 +859,7 @@ _wash() {
             return 0
             ;;
         wash__subcmd__oci__subcmd__push)
-            opts="-t -a -u -p -C -o -l -h -V --tag --annotation --dry-run --username --password --password-stdin --insecure --ca-path --timeout --output --log-level --verbose --non-interactive --offline --user-config --help --version"
+            opts="-t -a -u -p -C -o -l -h -V --tag --annotation --attach --dry-run --username --password --password-stdin --insecure --ca-path --timeout --output --log-level --verbose --non-interactive --offline --user-config --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -874,6 +881,72 @@ _wash() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --attach)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
+                    COMPREPLY=($(compgen -W "off error warn info debug trace" -- "${cur}"))
+                    return 0
+                    ;;
+                -l)
+                    COMPREPLY=($(compgen -W "off error warn info debug trace" -- "${cur}"))
+                    return 0
+                    ;;
+                --user-config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        wash__subcmd__oci__subcmd__referrers)
+            opts="-u -p -C -o -l -h -V --username --password --password-stdin --insecure --ca-path --timeout --output --log-level --verbose --non-interactive --offline --user-config --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --username)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

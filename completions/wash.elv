@@ -112,6 +112,7 @@ set edit:completion:arg-completer[wash] = {|@words|
             cand push 'Push a component to a registry'
             cand pull 'Pull a component from a registry'
             cand tags 'List the tags of a name'
+            cand referrers 'List what is attached to an artifact: bills of materials, provenance'
             cand copy 'Copy an artifact from one registry to another'
             cand login 'Keep credentials for a registry'
             cand logout 'Remove the credentials for a registry'
@@ -121,6 +122,7 @@ set edit:completion:arg-completer[wash] = {|@words|
             cand --tag 'Another tag for the same artifact; can be given more than once'
             cand -a 'An annotation of the artifact; can be given more than once'
             cand --annotation 'An annotation of the artifact; can be given more than once'
+            cand --attach 'Attach a file, e.g. a bill of materials; can be given more than once. CycloneDX, SPDX and in-toto documents in JSON are recognised, other files need their media type behind a colon'
             cand -u 'The user name for this registry'
             cand --username 'The user name for this registry'
             cand -p 'The password; others can see it in the list of processes, so prefer --password-stdin'
@@ -145,6 +147,7 @@ set edit:completion:arg-completer[wash] = {|@words|
             cand --version 'Print version'
         }
         &'wash;oci;pull'= {
+            cand --verify-key 'Write nothing unless the artifact has a cosign signature of this public key (PEM)'
             cand -u 'The user name for this registry'
             cand --username 'The user name for this registry'
             cand -p 'The password; others can see it in the list of processes, so prefer --password-stdin'
@@ -168,6 +171,29 @@ set edit:completion:arg-completer[wash] = {|@words|
             cand --version 'Print version'
         }
         &'wash;oci;tags'= {
+            cand -u 'The user name for this registry'
+            cand --username 'The user name for this registry'
+            cand -p 'The password; others can see it in the list of processes, so prefer --password-stdin'
+            cand --password 'The password; others can see it in the list of processes, so prefer --password-stdin'
+            cand --ca-path 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]'
+            cand --timeout 'Give up when the registry sends nothing for so many seconds [default: 30]'
+            cand -C 'Run as if wash was started in this folder'
+            cand -o 'What stdout is for: text for people, json for programs'
+            cand --output 'What stdout is for: text for people, json for programs'
+            cand -l 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter'
+            cand --log-level 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter'
+            cand --user-config 'The user settings file, instead of the one in wash''s configuration folder'
+            cand --password-stdin 'Read the password from stdin'
+            cand --insecure 'Allow plain HTTP (a registry on this machine may always speak it)'
+            cand --verbose 'Say more: log lines name their source, and other libraries log, too'
+            cand --non-interactive 'Never ask a question (as when stdin is not a terminal)'
+            cand --offline 'Never use the network; what is needed and not here is an error'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'wash;oci;referrers'= {
             cand -u 'The user name for this registry'
             cand --username 'The user name for this registry'
             cand -p 'The password; others can see it in the list of processes, so prefer --password-stdin'

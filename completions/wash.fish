@@ -101,29 +101,31 @@ complete -c wash -n "__fish_wash_using_subcommand dev" -l non-interactive -d 'Ne
 complete -c wash -n "__fish_wash_using_subcommand dev" -l offline -d 'Never use the network; what is needed and not here is an error'
 complete -c wash -n "__fish_wash_using_subcommand dev" -s h -l help -d 'Print help'
 complete -c wash -n "__fish_wash_using_subcommand dev" -s V -l version -d 'Print version'
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -s C -d 'Run as if wash was started in this folder' -r -F
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
 json\t''"
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
 error\t''
 warn\t''
 info\t''
 debug\t''
 trace\t''"
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -l offline -d 'Never use the network; what is needed and not here is an error'
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -s h -l help -d 'Print help'
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -s V -l version -d 'Print version'
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -f -a "push" -d 'Push a component to a registry'
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -f -a "pull" -d 'Pull a component from a registry'
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -f -a "tags" -d 'List the tags of a name'
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -f -a "copy" -d 'Copy an artifact from one registry to another'
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -f -a "login" -d 'Keep credentials for a registry'
-complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags copy login logout" -f -a "logout" -d 'Remove the credentials for a registry'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -f -a "push" -d 'Push a component to a registry'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -f -a "pull" -d 'Pull a component from a registry'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -f -a "tags" -d 'List the tags of a name'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -f -a "referrers" -d 'List what is attached to an artifact: bills of materials, provenance'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -f -a "copy" -d 'Copy an artifact from one registry to another'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -f -a "login" -d 'Keep credentials for a registry'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -f -a "logout" -d 'Remove the credentials for a registry'
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s t -l tag -d 'Another tag for the same artifact; can be given more than once' -r
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s a -l annotation -d 'An annotation of the artifact; can be given more than once' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l attach -d 'Attach a file, e.g. a bill of materials; can be given more than once. CycloneDX, SPDX and in-toto documents in JSON are recognised, other files need their media type behind a colon' -r
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s u -l username -d 'The user name for this registry' -r
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s p -l password -d 'The password; others can see it in the list of processes, so prefer --password-stdin' -r
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
@@ -146,6 +148,7 @@ complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcomman
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l offline -d 'Never use the network; what is needed and not here is an error'
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s h -l help -d 'Print help'
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l verify-key -d 'Write nothing unless the artifact has a cosign signature of this public key (PEM)' -r -F
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s u -l username -d 'The user name for this registry' -r
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s p -l password -d 'The password; others can see it in the list of processes, so prefer --password-stdin' -r
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
@@ -188,6 +191,27 @@ complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcomman
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l offline -d 'Never use the network; what is needed and not here is an error'
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s h -l help -d 'Print help'
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -s u -l username -d 'The user name for this registry' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -s p -l password -d 'The password; others can see it in the list of processes, so prefer --password-stdin' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l password-stdin -d 'Read the password from stdin'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l insecure -d 'Allow plain HTTP (a registry on this machine may always speak it)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -s V -l version -d 'Print version'
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
 complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -s C -d 'Run as if wash was started in this folder' -r -F

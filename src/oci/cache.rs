@@ -86,8 +86,10 @@ impl Cache {
 
     /// The bytes of a blob, if it is here and still what it is called.
     pub fn bytes(&self, digest: &Digest) -> Option<Vec<u8>> {
-        let bytes = fs::read(self.path_of(digest)).ok()?;
+        let path = self.path_of(digest);
+        let bytes = fs::read(&path).ok()?;
         if digest.matches(&bytes) {
+            let _ = fs::File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
             return Some(bytes);
         }
         // Removes it, and says so.

@@ -11,7 +11,7 @@ use super::transport::{Settings, Timing, Transport};
 use crate::progress::Progress;
 
 /// What a client is made with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientOptions {
     /// The environment: proxies, and what leads to credentials.
     pub env: Arc<BTreeMap<String, String>>,

@@ -103,7 +103,8 @@ impl Work<'_> {
             return Err(Failure::new(FailureKind::Unsupported, message));
         }
         let media_type = fetched.content_type.as_deref().unwrap_or(MANIFEST_TYPE);
-        put_manifest(self.transport, &self.to, name, &fetched.bytes, media_type, &fetched.digest).await
+        put_manifest(self.transport, &self.to, name, &fetched.bytes, media_type, &fetched.digest).await?;
+        Ok(())
     }
 
     async fn image(&mut self, image: &oci_client::manifest::OciImageManifest, what: &str) -> Result<()> {

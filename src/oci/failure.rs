@@ -8,7 +8,8 @@ use crate::error::Error;
 #[derive(Clone, Debug)]
 pub struct Failure {
     kind: FailureKind,
-    error: Error,
+    /// Boxed: it is in every result of this room.
+    error: Box<Error>,
 }
 
 /// What callers may branch on.
@@ -39,23 +40,23 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
     pub(super) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Failure { kind, error: Error::failed(message) }
+        Failure { kind, error: Box::new(Error::failed(message)) }
     }
 
     pub(super) fn local(message: impl Into<String>, cause: &(dyn std::error::Error + 'static)) -> Self {
-        Failure { kind: FailureKind::Local, error: Error::caused_by(message, cause) }
+        Failure { kind: FailureKind::Local, error: Box::new(Error::caused_by(message, cause)) }
     }
 
     pub(super) fn cause(self, cause: impl Into<String>) -> Self {
-        Failure { error: self.error.cause(cause), ..self }
+        Failure { error: Box::new(self.error.cause(cause)), ..self }
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
-        Failure { error: self.error.hint(hint), ..self }
+        Failure { error: Box::new(self.error.hint(hint)), ..self }
     }
 
     pub(super) fn wrap(self, message: impl Into<String>) -> Self {
-        Failure { error: self.error.wrap(message), ..self }
+        Failure { error: Box::new(self.error.wrap(message)), ..self }
     }
 
     /// What to branch on.
@@ -79,7 +80,7 @@ impl std::error::Error for Failure {}
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        failure.error
+        *failure.error
     }
 }
 
@@ -89,6 +90,6 @@ impl From<Error> for Failure {
             crate::error::Kind::Usage => FailureKind::Usage,
             _ => FailureKind::Local,
         };
-        Failure { kind, error }
+        Failure { kind, error: Box::new(error) }
     }
 }

@@ -208,7 +208,7 @@ fn file_name(name: Option<&str>) -> String {
 /// What a registry has under a name.
 #[derive(Clone, Debug)]
 pub(super) enum Manifest {
-    Image(OciImageManifest),
+    Image(Box<OciImageManifest>),
     Index(OciImageIndex),
 }
 
@@ -235,7 +235,9 @@ impl Manifest {
             return Err(unreadable(format!("it is of the type `{media_type}`"))
                 .hint(format!("known are `{MANIFEST_TYPE}`, an index of such, and docker's forms of them")));
         }
-        serde_json::from_value(value).map(Manifest::Image).map_err(|error| unreadable(error.to_string()))
+        serde_json::from_value(value)
+            .map(|image| Manifest::Image(Box::new(image)))
+            .map_err(|error| unreadable(error.to_string()))
     }
 }
 

@@ -13,6 +13,8 @@ mod copy;
 mod login;
 mod pull;
 mod push;
+mod referrers;
+mod signature;
 mod tags;
 
 mod auth;
@@ -35,4 +37,6 @@ pub use login::LoggedIn;
 pub use pull::{Freshness, Pulled};
 pub use push::Pushed;
 pub use reference::{Reference, parse_registry};
+pub use referrers::{Attachment, Referrer};
+pub use signature::PublicKey;
 pub use transport::Timing;

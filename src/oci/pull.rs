@@ -128,12 +128,12 @@ impl Client {
         let Some(bytes) = self.cache().bytes(&digest) else { return Ok(None) };
         let what = reference.to_string();
         let manifest = match Manifest::read(&bytes, None, &what)? {
-            Manifest::Image(manifest) => manifest,
+            Manifest::Image(manifest) => *manifest,
             Manifest::Index(index) => {
                 let (digest, _) = layout::wasm_entry(&index, &what)?;
                 let Some(bytes) = self.cache().bytes(&digest) else { return Ok(None) };
                 match Manifest::read(&bytes, None, &what)? {
-                    Manifest::Image(manifest) => manifest,
+                    Manifest::Image(manifest) => *manifest,
                     Manifest::Index(_) => return Ok(None),
                 }
             }
@@ -160,14 +160,14 @@ impl Client {
         let fetched = fetch_manifest(transport, reference, &scope).await?;
         let mut kept = vec![(fetched.digest.clone(), fetched.bytes.clone())];
         let manifest = match Manifest::read(&fetched.bytes, fetched.content_type.as_deref(), &what)? {
-            Manifest::Image(manifest) => manifest,
+            Manifest::Image(manifest) => *manifest,
             Manifest::Index(index) => {
                 let (digest, _) = layout::wasm_entry(&index, &what)?;
                 let inner = fetch_manifest(transport, &reference.with_digest(&digest), &scope).await?;
                 let manifest = Manifest::read(&inner.bytes, inner.content_type.as_deref(), &what)?;
                 kept.push((inner.digest, inner.bytes));
                 match manifest {
-                    Manifest::Image(manifest) => manifest,
+                    Manifest::Image(manifest) => *manifest,
                     Manifest::Index(_) => {
                         let message = format!("`{what}` is an index in an index");
                         return Err(Failure::new(FailureKind::Unsupported, message));

@@ -98,6 +98,12 @@ impl Client {
     }
 }
 
+/// How a registry took a manifest.
+pub(super) struct Put {
+    /// Whether it noticed the subject, and so keeps the list of what refers to it.
+    pub keeps_referrers: bool,
+}
+
 /// Puts a manifest under a tag or under its digest.
 pub(super) async fn put_manifest(
     transport: &Transport,
@@ -106,7 +112,7 @@ pub(super) async fn put_manifest(
     manifest: &[u8],
     media_type: &str,
     digest: &Digest,
-) -> Result<()> {
+) -> Result<Put> {
     let url = transport.url(&scope.registry, &scope.path(&format!("manifests/{target}"))).await?;
     let request = Request::new(Method::PUT, url)
         .header("content-type", media_type)
@@ -120,7 +126,7 @@ pub(super) async fn put_manifest(
             let message = format!("{} has kept another manifest than it was sent", scope.registry);
             Err(Failure::new(FailureKind::Corrupt, message).cause(format!("sent {digest}, kept {other}")))
         }
-        _ => Ok(()),
+        _ => Ok(Put { keeps_referrers: answer.header("oci-subject").is_some() }),
     }
 }
 

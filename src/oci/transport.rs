@@ -160,7 +160,7 @@ impl Retries {
         };
         if self.failed >= attempts {
             return Err(match self.failed {
-                1 => failure,
+                1 | 2 => failure,
                 times => failure.cause(format!("tried {times} times")),
             });
         }
@@ -533,7 +533,9 @@ fn causes(error: &reqwest::Error) -> Vec<String> {
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
         let text = cause.to_string();
-        if !causes.iter().any(|known| known.contains(&text)) {
+        // Which layer it was says nothing to people.
+        let is_layer = text.starts_with("client error (") || text == "tcp connect error" || text == "dns error";
+        if !is_layer && !causes.iter().any(|known| known.contains(&text)) {
             causes.push(text);
         }
         next = cause.source();

@@ -148,6 +148,10 @@ impl Shell {
     }
 
     fn stdout(&self, text: &str) {
+        // An empty list is no line.
+        if text.is_empty() {
+            return;
+        }
         let _turn = self.turn.lock();
         let written = self.bars.suspend(|| {
             let mut out = anstream::stdout().lock();

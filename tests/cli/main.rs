@@ -15,6 +15,7 @@ mod dev_settings;
 mod dev_swaps;
 mod new;
 mod oci;
+mod oci_supply;
 mod oci_transfer;
 mod templates;
 

@@ -127,7 +127,7 @@ fn wit_package() -> Vec<u8> {
     let mut resolve = wit_parser::Resolve::default();
     let text = "package test:theirs@1.0.0;\ninterface greet { hello: func() -> string; }\n";
     let package = resolve.push_str("package.wit", text).unwrap();
-    wit_component::encode(&mut resolve, package).unwrap()
+    wit_component::encode(&resolve, package).unwrap()
 }
 
 #[test]

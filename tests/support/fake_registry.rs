@@ -109,6 +109,8 @@ pub struct Manner {
     pub smallest_chunk: Option<usize>,
     /// How many tags are on a page.
     pub page: Option<usize>,
+    /// Whether it keeps lists of referrers.
+    pub referrers: bool,
 }
 
 /// What a registry has.
@@ -412,7 +414,10 @@ fn right(shared: &Shared, call: &Call, path: &str, body: &[u8], content_type: &s
         return upload(shared, store, call, repository, id, body, &manner);
     }
     if let Some((repository, name)) = rest.split_once("/manifests/") {
-        return manifest(store, call, repository, name, body, content_type);
+        return manifest(store, call, repository, name, body, content_type, manner.referrers);
+    }
+    if let (Some((repository, digest)), true) = (rest.split_once("/referrers/"), manner.referrers) {
+        return referrers(store, repository, digest);
     }
     match rest.strip_suffix("/tags/list") {
         Some(repository) => tag_page(store, call, repository, &manner),
@@ -568,14 +573,18 @@ fn manifest(
     name: &str,
     body: &[u8],
     content_type: &str,
+    keeps_referrers: bool,
 ) -> Response<Body> {
     if call.method == Method::PUT {
+        let subject = subject_of(body).filter(|_| keeps_referrers);
         let digest = Digest::of(body).to_string();
         for name in [name, &digest] {
             let key = (repository.to_string(), name.to_string());
             store.manifests.insert(key, (content_type.to_string(), body.to_vec()));
         }
-        return say(StatusCode::CREATED, &[("docker-content-digest", &digest)], Vec::new());
+        let mut headers = vec![("docker-content-digest", digest.as_str())];
+        headers.extend(subject.as_deref().map(|subject| ("oci-subject", subject)));
+        return say(StatusCode::CREATED, &headers, Vec::new());
     }
     match store.manifests.get(&(repository.to_string(), name.to_string())) {
         Some((media_type, bytes)) => {
@@ -585,6 +594,27 @@ fn manifest(
         }
         None => refuse(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
     }
+}
+
+fn subject_of(manifest: &[u8]) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_slice(manifest).ok()?;
+    Some(json.pointer("/subject/digest")?.as_str()?.to_string())
+}
+
+fn referrers(store: &Store, repository: &str, digest: &str) -> Response<Body> {
+    let of_digest = store.manifests.iter().filter(|((of, name), (_, bytes))| {
+        of == repository && name.starts_with("sha256:") && subject_of(bytes).as_deref() == Some(digest)
+    });
+    let entries: Vec<_> = of_digest
+        .map(|((_, name), (media_type, bytes))| {
+            let json: serde_json::Value = serde_json::from_slice(bytes).expect("a manifest");
+            serde_json::json!({"mediaType": media_type, "digest": name, "size": bytes.len(),
+                "artifactType": json["artifactType"]})
+        })
+        .collect();
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let index = serde_json::json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entries});
+    say(StatusCode::OK, &[("content-type", media_type)], index.to_string().into_bytes())
 }
 
 fn tags(store: &Store, repository: &str) -> Vec<String> {

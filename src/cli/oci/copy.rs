@@ -14,8 +14,9 @@ pub(super) const COMMAND: &str = "oci copy";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Copies any artifact or image, also an index with all that it names. Credentials are those of wash oci
-login; those of WASH_OCI_USERNAME belong to the host in WASH_OCI_REGISTRY.")]
+Copies any artifact or image, also an index with all that it names; not what is attached to it.
+Credentials are those of wash oci login; those of WASH_OCI_USERNAME belong to the host in
+WASH_OCI_REGISTRY.")]
 pub struct Args {
     /// What to copy: registry/name:tag, or registry/name@digest
     source: String,

@@ -17,8 +17,9 @@ pub(super) const LOGOUT: &str = "oci logout";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The credentials are kept by the credential helper that docker's settings name, else in these settings
-(DOCKER_CONFIG, ~/.docker), where docker, oras and wkg find them, too. REGISTRY_AUTH_FILE names another file.")]
+The credentials are kept by the credential helper that docker's settings name, else in these
+settings (DOCKER_CONFIG, ~/.docker), where docker, oras and wkg find them, too. REGISTRY_AUTH_FILE
+names another file.")]
 pub struct LoginArgs {
     /// The registry, e.g. ghcr.io or localhost:5000
     registry: String,

@@ -4,6 +4,7 @@ mod copy;
 mod login;
 mod pull;
 mod push;
+mod referrers;
 mod tags;
 
 use std::io::Read;
@@ -33,6 +34,8 @@ enum Command {
     Pull(pull::Args),
     /// List the tags of a name
     Tags(tags::Args),
+    /// List what is attached to an artifact: bills of materials, provenance
+    Referrers(referrers::Args),
     /// Copy an artifact from one registry to another
     #[command(alias = "cp")]
     Copy(copy::Args),
@@ -49,6 +52,7 @@ impl Args {
             Command::Push(_) => push::COMMAND,
             Command::Pull(_) => pull::COMMAND,
             Command::Tags(_) => tags::COMMAND,
+            Command::Referrers(_) => referrers::COMMAND,
             Command::Copy(_) => copy::COMMAND,
             Command::Login(_) => login::LOGIN,
             Command::Logout(_) => login::LOGOUT,
@@ -61,6 +65,7 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         Command::Push(args) => push::run(ctx, start, args),
         Command::Pull(args) => pull::run(ctx, start, args),
         Command::Tags(args) => tags::run(ctx, args),
+        Command::Referrers(args) => referrers::run(ctx, args),
         Command::Copy(args) => copy::run(ctx, args),
         Command::Login(args) => login::login(ctx, args),
         Command::Logout(args) => login::logout(ctx, args),

@@ -9,7 +9,7 @@ use super::RegistryArgs;
 use crate::cli::signals::run_until_interrupted;
 use crate::context::Context;
 use crate::error::{Context as _, Error, Result};
-use crate::oci::{Additions, Artifact, Reference};
+use crate::oci::{Additions, Artifact, Attachment, Reference, Referrer};
 use crate::progress::Progress;
 use crate::shell::human_size;
 
@@ -17,8 +17,8 @@ pub(super) const COMMAND: &str = "oci push";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The same component always becomes the same artifact, with the same digest. The time of its creation is
-1970-01-01, or SOURCE_DATE_EPOCH if that is set.")]
+The same component always becomes the same artifact, with the same digest. The time of its
+creation is 1970-01-01, or SOURCE_DATE_EPOCH if that is set.")]
 pub struct Args {
     /// Where to push to: registry/name:tag
     reference: String,
@@ -30,6 +30,10 @@ pub struct Args {
     /// An annotation of the artifact; can be given more than once
     #[arg(short, long = "annotation", value_name = "KEY=VALUE")]
     annotations: Vec<String>,
+    /// Attach a file, e.g. a bill of materials; can be given more than once. CycloneDX, SPDX and
+    /// in-toto documents in JSON are recognised, other files need their media type behind a colon
+    #[arg(long, value_name = "FILE[:TYPE]")]
+    attach: Vec<String>,
     /// Print what would be pushed, and send nothing
     #[arg(long)]
     dry_run: bool,
@@ -52,11 +56,14 @@ struct Report {
     dry_run: bool,
     /// Whether the registry had the component already.
     existed: bool,
+    /// What was attached.
+    attached: Vec<Referrer>,
 }
 
 pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
     let reference = Reference::parse(&args.reference)?;
     let additions = Additions { annotations: annotations(&args.annotations)?, created: created(ctx)? };
+    let attachments: Vec<Attachment> = args.attach.iter().map(|text| attachment(start, text)).collect::<Result<_>>()?;
     let path = start.join(&args.path);
     let bytes = read(&path, &args.path)?;
     let artifact = Artifact::of(bytes.into(), &args.path.display().to_string(), &additions)?;
@@ -72,6 +79,7 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         annotations: artifact.annotations.clone(),
         dry_run: args.dry_run,
         existed: false,
+        attached: Vec::new(),
     };
     if args.dry_run {
         for tag in &args.tags {
@@ -83,8 +91,14 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
     } else {
         let client = args.registry.client(ctx, reference.registry())?;
         ctx.shell.status("Pushing", &format!("{} ({})", reference, human_size(report.size)));
-        let pushed =
-            run_until_interrupted(async { Ok(client.push(&reference, &artifact, &args.tags, &*ctx.shell).await?) })?;
+        let pushed = run_until_interrupted(async {
+            let pushed = client.push(&reference, &artifact, &args.tags, &*ctx.shell).await?;
+            for attachment in &attachments {
+                ctx.shell.status("Attaching", &attachment.media_type);
+                report.attached.push(client.attach(&pushed.reference, attachment, &*ctx.shell).await?);
+            }
+            Ok(pushed)
+        })?;
         report.tags = pushed.tags;
         report.existed = pushed.existed;
     }
@@ -110,6 +124,15 @@ fn read(path: &Path, typed: &Path) -> Result<Vec<u8>> {
         true => error,
         false => error.hint("build it first: wash build prints its path"),
     })
+}
+
+/// `FILE` or `FILE:TYPE`. A colon that belongs to the name of a file that is there is no separator.
+fn attachment(start: &Path, text: &str) -> Result<Attachment> {
+    let (file, media_type) = match text.rsplit_once(':') {
+        Some((file, media_type)) if media_type.contains('/') && !start.join(text).exists() => (file, Some(media_type)),
+        _ => (text, None),
+    };
+    Ok(Attachment::read(&start.join(file), media_type)?)
 }
 
 fn annotations(given: &[String]) -> Result<BTreeMap<String, String>> {

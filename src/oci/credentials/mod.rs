@@ -66,11 +66,18 @@ pub struct Lookup {
 }
 
 /// Finds, stores and removes credentials. Reads files anew at each call.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Credentials {
     /// The host, and what was said for it.
     given: Vec<(String, Found)>,
     env: Arc<BTreeMap<String, String>>,
+}
+
+/// Without the environment, which may have secrets in it.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("given", &self.given).finish_non_exhaustive()
+    }
 }
 
 impl Credentials {
