@@ -16,5 +16,6 @@ pub mod toolchain;
 pub mod component;
 pub mod dev;
 pub mod host;
+pub mod oci;
 pub mod plugins;
 pub mod runtime;

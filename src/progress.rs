@@ -20,6 +20,13 @@ pub trait Progress: Send + Sync {
     /// Something that may take long. On a terminal it is shown after half a second and until the
     /// returned guard is dropped; elsewhere nothing is shown.
     fn busy(&self, message: &str) -> Busy;
+
+    /// Bytes that are going to be transferred: how many of the `total` is shown on a terminal, until
+    /// the returned guard is dropped.
+    fn transfer(&self, message: &str, total: u64) -> Transfer {
+        let _ = (message, total);
+        Transfer::hidden()
+    }
 }
 
 /// Ends the display of a long step when dropped.
@@ -35,6 +42,35 @@ impl Busy {
     /// Shows nothing.
     pub fn hidden() -> Self {
         Busy(None)
+    }
+}
+
+/// Shows how far a transfer has got; ends that display when dropped.
+#[must_use = "the transfer is shown until this is dropped"]
+pub struct Transfer(Option<Box<dyn Gauge>>);
+
+/// What shows a transfer. Ends the display in its `Drop`.
+pub trait Gauge: Send + Sync {
+    /// So many bytes of the total have been transferred.
+    fn moved(&self, bytes: u64);
+}
+
+impl Transfer {
+    /// Wraps what shows it.
+    pub fn new(gauge: impl Gauge + 'static) -> Self {
+        Transfer(Some(Box::new(gauge)))
+    }
+
+    /// Shows nothing.
+    pub fn hidden() -> Self {
+        Transfer(None)
+    }
+
+    /// So many bytes of the total have been transferred.
+    pub fn moved(&self, bytes: u64) {
+        if let Some(gauge) = &self.0 {
+            gauge.moved(bytes);
+        }
     }
 }
 

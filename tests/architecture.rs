@@ -17,6 +17,7 @@ const ROOMS: &[(&str, MayImport)] = &[
     ("host", Only(&["plugins", "runtime", "component"])),
     ("plugins", Only(&["runtime", "component"])),
     ("runtime", Only(&["component"])),
+    ("oci", Only(&["component"])),
     ("component", Only(&[])),
     ("project", Only(&[])),
     ("progress", Only(&[])),

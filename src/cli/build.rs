@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::signals::Signals;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::project::Project;
@@ -67,43 +68,6 @@ async fn build(ctx: &Context, project: &Project, opts: &BuildOptions) -> Result<
     tokio::select! {
         report = work => report,
         () = signals.next() => Err(Error::interrupted()),
-    }
-}
-
-/// What says that the user wants to stop.
-#[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 3]);
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).map_err(|error| Error::caused_by("cannot listen for signals", &error));
-        // A terminal that is closed hangs up.
-        Ok(Signals([listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?]))
-    }
-
-    async fn next(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn listen() -> Result<Self> {
-        Ok(Signals)
-    }
-
-    async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
     }
 }
 

@@ -1,4 +1,6 @@
-//! `wash config`: makes, shows and checks settings.
+//! `wash config`: makes, shows and checks settings, and cleans up.
+
+mod cleanup;
 
 use std::fs;
 use std::io::Write;
@@ -40,6 +42,8 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         file: Option<PathBuf>,
     },
+    /// Remove compiled code, pulled artifacts and what else can be made again
+    Cleanup(cleanup::Args),
     /// Print the JSON Schema of settings files
     Schema,
     /// Print the reference page of the settings as Markdown
@@ -93,6 +97,7 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         Command::Info => info(ctx, &request),
         Command::Show { origin } => show(ctx, &request, origin),
         Command::Validate { file } => validate(ctx, &request, file.as_deref()),
+        Command::Cleanup(args) => cleanup::run(ctx, &args),
         Command::Schema => {
             ctx.shell.raw_result(&project::schema_text());
             Ok(())

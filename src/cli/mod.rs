@@ -7,6 +7,8 @@ mod config;
 mod dev;
 mod inspect;
 mod new;
+mod oci;
+mod signals;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -88,6 +90,9 @@ pub enum Command {
     Dev(dev::Args),
     /// Say what a component is, needs, offers and weighs, without running it
     Inspect(inspect::Args),
+    /// Push components to registries and pull them
+    #[command(alias = "docker")]
+    Oci(oci::Args),
     /// Make, show and check settings
     Config(config::Args),
     /// Print a completion script for a shell
@@ -101,6 +106,7 @@ impl Command {
             Command::Build(_) => "build",
             Command::Dev(_) => "dev",
             Command::Inspect(_) => "inspect",
+            Command::Oci(args) => args.name(),
             Command::Config(_) => "config",
             Command::Completion(_) => "completion",
         }
@@ -165,6 +171,7 @@ fn run(cli: Cli, format: Format, shell: Arc<Shell>) -> Result<()> {
         Command::Build(args) => build::run(&ctx, &start, args),
         Command::Dev(args) => dev::run(&ctx, &start, args),
         Command::Inspect(args) => inspect::run(&ctx, &start, args),
+        Command::Oci(args) => oci::run(&ctx, &start, args),
         Command::Config(args) => config::run(&ctx, &start, args),
         Command::Completion(args) => completion::run(&ctx, args),
     }

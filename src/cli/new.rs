@@ -1,6 +1,6 @@
 //! `wash new`: a project from a template, a Git repository or a folder.
 
-mod ask;
+pub(super) mod ask;
 
 use std::path::{Component, Path, PathBuf};
 

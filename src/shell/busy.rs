@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::progress::Busy;
+use crate::progress::{Busy, Gauge, Transfer};
 
 /// Steps shorter than this show nothing: a spinner that flashes is noise.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -51,4 +51,30 @@ pub fn show_later(bars: &MultiProgress, message: &str) -> Busy {
         // No thread, no spinner: the step itself goes on.
         Err(_) => Busy::hidden(),
     }
+}
+
+/// A bar that ends with its transfer.
+struct Bar(ProgressBar);
+
+impl Gauge for Bar {
+    fn moved(&self, bytes: u64) {
+        self.0.set_position(bytes);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Shows how many of `total` bytes have been transferred.
+pub fn show_transfer(bars: &MultiProgress, message: &str, total: u64) -> Transfer {
+    let bar = bars.add(ProgressBar::new(total));
+    let template = "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_message(message.to_string());
+    Transfer::new(Bar(bar))
 }

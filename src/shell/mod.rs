@@ -14,7 +14,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::error::{Error, Kind};
-use crate::progress::{Busy, Progress};
+use crate::progress::{Busy, Progress, Transfer};
 
 /// The version of every JSON document and event that wash prints.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -148,6 +148,10 @@ impl Shell {
     }
 
     fn stdout(&self, text: &str) {
+        // An empty list is no line.
+        if text.is_empty() {
+            return;
+        }
         let _turn = self.turn.lock();
         let written = self.bars.suspend(|| {
             let mut out = anstream::stdout().lock();
@@ -198,6 +202,10 @@ impl Progress for Shell {
 
     fn busy(&self, message: &str) -> Busy {
         if self.stderr_is_terminal { busy::show_later(&self.bars, message) } else { Busy::hidden() }
+    }
+
+    fn transfer(&self, message: &str, total: u64) -> Transfer {
+        if self.stderr_is_terminal { busy::show_transfer(&self.bars, message, total) } else { Transfer::hidden() }
     }
 }
 

@@ -21,6 +21,9 @@ mod http;
 mod network;
 mod inspect;
 mod new;
+mod oci;
+mod oci_supply;
+mod oci_transfer;
 mod templates;
 mod terminals;
 

@@ -7,10 +7,13 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub mod dev;
+pub mod fake_registry;
 pub mod guests;
 #[cfg(target_os = "linux")]
 pub mod terminal;
 pub mod upstream;
+pub mod registry;
+pub mod wasmtime;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -74,8 +74,8 @@ pub async fn consent(stop: &mut Stop, project: &Path) -> Result<bool> {
     .await
 }
 
-/// Asks in a thread of its own, so that a signal can end the wait for a key.
-async fn question<T: Send + 'static>(
+/// Asks something in a thread of its own, so that a signal can end the wait for a key.
+pub(in crate::cli) async fn question<T: Send + 'static>(
     stop: &mut Stop,
     ask: impl FnOnce() -> dialoguer::Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -88,7 +88,7 @@ async fn question<T: Send + 'static>(
                 Err(Error::interrupted())
             }
             Ok(Err(error)) => Err(Error::caused_by("cannot ask at the terminal", &error)
-                .hint("say everything in the command line: wash new --help")),
+                .hint("say everything in the command line: see --help")),
             Err(error) => Err(Error::bug("a question ended unexpectedly").cause(error.to_string())),
         }
     };
