@@ -9,6 +9,8 @@ pub mod error;
 pub mod progress;
 pub mod shell;
 
+pub mod git;
+pub mod process;
 pub mod project;
 pub mod scaffold;
 pub mod toolchain;
