@@ -42,6 +42,7 @@ complete -c wash -n "__fish_wash_needs_command" -s V -l version -d 'Print versio
 complete -c wash -n "__fish_wash_needs_command" -f -a "new" -d 'Create a project from a template, a Git repository or a folder'
 complete -c wash -n "__fish_wash_needs_command" -f -a "build" -d 'Build the project into a component'
 complete -c wash -n "__fish_wash_needs_command" -f -a "dev" -d 'Build, serve and rebuild on every change'
+complete -c wash -n "__fish_wash_needs_command" -f -a "wit" -d 'Manage the WIT packages that the project needs'
 complete -c wash -n "__fish_wash_needs_command" -f -a "config" -d 'Make, show and check settings'
 complete -c wash -n "__fish_wash_needs_command" -f -a "completion" -d 'Print a completion script for a shell'
 complete -c wash -n "__fish_wash_using_subcommand new" -l name -d 'The project\'s name and folder [default: that of the template, subfolder or repository]' -r
@@ -74,7 +75,8 @@ info\t''
 debug\t''
 trace\t''"
 complete -c wash -n "__fish_wash_using_subcommand build" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
-complete -c wash -n "__fish_wash_using_subcommand build" -l skip-fetch -d 'Do not fetch WIT dependencies first (wash fetches none yet)'
+complete -c wash -n "__fish_wash_using_subcommand build" -l skip-fetch -d 'Do not fetch WIT packages that are missing'
+complete -c wash -n "__fish_wash_using_subcommand build" -l locked -d 'Fail if wkg.lock would have to change'
 complete -c wash -n "__fish_wash_using_subcommand build" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
 complete -c wash -n "__fish_wash_using_subcommand build" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
 complete -c wash -n "__fish_wash_using_subcommand build" -l offline -d 'Never use the network; what is needed and not here is an error'
@@ -94,12 +96,190 @@ debug\t''
 trace\t''"
 complete -c wash -n "__fish_wash_using_subcommand dev" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
 complete -c wash -n "__fish_wash_using_subcommand dev" -l fresh -d 'Begin with empty key-value stores and blob containers, also those kept in folders'
+complete -c wash -n "__fish_wash_using_subcommand dev" -l skip-fetch -d 'Do not fetch WIT packages that are missing'
+complete -c wash -n "__fish_wash_using_subcommand dev" -l locked -d 'Fail if wkg.lock would have to change'
 complete -c wash -n "__fish_wash_using_subcommand dev" -l open -d 'Open the browser when the first version serves'
 complete -c wash -n "__fish_wash_using_subcommand dev" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
 complete -c wash -n "__fish_wash_using_subcommand dev" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
 complete -c wash -n "__fish_wash_using_subcommand dev" -l offline -d 'Never use the network; what is needed and not here is an error'
 complete -c wash -n "__fish_wash_using_subcommand dev" -s h -l help -d 'Print help'
 complete -c wash -n "__fish_wash_using_subcommand dev" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "add" -d 'Import a package or an interface into the project\'s world, and fetch it'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "build" -d 'Encode the project\'s WIT as a WebAssembly file, as registries have it'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "clean" -d 'Remove the folder of fetched packages, wit/deps'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "fetch" -d 'Fetch the packages that the project\'s WIT needs into wit/deps'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "remove" -d 'Remove a package or an interface from the project\'s worlds, and what nobody needs any more'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "update" -d 'Move packages to their newest compatible versions'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "tree" -d 'Print what needs which package, and where each comes from'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "check" -d 'Compare the project\'s WIT with wit/deps, wkg.lock and what this wash can serve'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "show" -d 'Print the WIT of the project, of a package, or of a component'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l world -d 'The world to add it to, where there are several' -r
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l export -d 'Export the interface instead of importing it'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l locked -d 'Fail if wkg.lock would have to change'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -l output-file -d 'Where to write it [default: NAMESPACE-PACKAGE-VERSION.wasm in the current folder]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -l locked -d 'Fail if wkg.lock would have to change'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -l clean -d 'Remove what is in wit/deps first'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -l locked -d 'Fail if wkg.lock would have to change'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
 complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s C -d 'Run as if wash was started in this folder' -r -F
 complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
 json\t''"

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::signals::Signals;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::project::Project;
@@ -13,14 +14,16 @@ use crate::toolchain::{self, BuildOptions, BuildReport, ToolOutput};
 The command is build.command of .wash/config.yaml. Without one, wash recognises Rust, JavaScript and
 TypeScript, Python, Go and Makefiles, and calls their tools.")]
 pub struct Args {
-    /// Do not fetch WIT dependencies first (wash fetches none yet)
-    #[arg(long)]
+    /// Do not fetch WIT packages that are missing
+    #[arg(long, conflicts_with = "locked")]
     skip_fetch: bool,
+
+    /// Fail if wkg.lock would have to change
+    #[arg(long)]
+    locked: bool,
 }
 
 pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
-    // Nothing is fetched in either case.
-    let Args { skip_fetch: _ } = args;
     let project = super::load_project(ctx, start, &[])?;
     let opts = BuildOptions {
         for_dev: false,
@@ -31,6 +34,8 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         env: (*ctx.env).clone(),
         interactive: ctx.interactive,
         offline: ctx.offline,
+        wit: super::wit_fetch(args.skip_fetch, args.locked),
+        cache: ctx.dirs.cache.clone(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -61,43 +66,6 @@ async fn build(ctx: &Context, project: &Project, opts: &BuildOptions) -> Result<
     tokio::select! {
         report = work => report,
         () = signals.next() => Err(Error::interrupted()),
-    }
-}
-
-/// What says that the user wants to stop.
-#[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 3]);
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).map_err(|error| Error::caused_by("cannot listen for signals", &error));
-        // A terminal that is closed hangs up.
-        Ok(Signals([listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?]))
-    }
-
-    async fn next(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn listen() -> Result<Self> {
-        Ok(Signals)
-    }
-
-    async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
     }
 }
 

@@ -6,6 +6,8 @@ mod completion;
 mod config;
 mod dev;
 mod new;
+mod signals;
+mod wit;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use crate::context::{Context, Wishes};
 use crate::error::{Error, Result};
 use crate::project::{self, Project};
 use crate::shell::{Format, Shell};
+use crate::toolchain::WitFetch;
 
 /// Creates, builds, runs and inspects WebAssembly components.
 #[derive(Debug, Parser)]
@@ -85,6 +88,8 @@ pub enum Command {
     Build(build::Args),
     /// Build, serve and rebuild on every change
     Dev(dev::Args),
+    /// Manage the WIT packages that the project needs
+    Wit(wit::Args),
     /// Make, show and check settings
     Config(config::Args),
     /// Print a completion script for a shell
@@ -97,6 +102,7 @@ impl Command {
             Command::New(_) => "new",
             Command::Build(_) => "build",
             Command::Dev(_) => "dev",
+            Command::Wit(_) => "wit",
             Command::Config(_) => "config",
             Command::Completion(_) => "completion",
         }
@@ -159,6 +165,7 @@ fn run(cli: Cli, format: Format, shell: Arc<Shell>) -> Result<()> {
         Command::New(args) => new::run(&ctx, &start, args),
         Command::Build(args) => build::run(&ctx, &start, args),
         Command::Dev(args) => dev::run(&ctx, &start, args),
+        Command::Wit(args) => wit::run(&ctx, &start, args),
         Command::Config(args) => config::run(&ctx, &start, args),
         Command::Completion(args) => completion::run(&ctx, args),
     }
@@ -184,6 +191,15 @@ fn load_project(ctx: &Context, start: &std::path::Path, flags: &[project::Flag])
         user_config_dir: &ctx.dirs.config,
         flags,
     })
+}
+
+/// What the flags of `build` and `dev` say about WIT packages that are missing.
+fn wit_fetch(skip_fetch: bool, locked: bool) -> WitFetch {
+    match (skip_fetch, locked) {
+        (true, _) => WitFetch::Skipped,
+        (false, true) => WitFetch::Locked,
+        (false, false) => WitFetch::Missing,
+    }
 }
 
 fn start_logging(ctx: &Context, level: LogLevel) {

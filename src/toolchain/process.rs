@@ -32,7 +32,8 @@ impl Stop {
         (sender, Stop(receiver))
     }
 
-    async fn requested(&mut self) {
+    /// Waits until it is true.
+    pub async fn requested(&mut self) {
         if self.0.wait_for(|stop| *stop).await.is_err() {
             // Nobody is left who could ask.
             std::future::pending::<()>().await;

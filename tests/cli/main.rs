@@ -15,6 +15,7 @@ mod dev_settings;
 mod dev_swaps;
 mod new;
 mod templates;
+mod wit;
 
 /// A file that no `mod` line names would silently test nothing.
 #[test]
