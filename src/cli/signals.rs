@@ -45,7 +45,7 @@ impl Signals {
 
 /// Runs `work` until it is done or the user wants us to stop. What is stopped is dropped, and cleans
 /// up in that.
-pub fn until_stopped<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+pub fn run_until_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::signals::until_stopped;
+use super::signals::run_until_interrupted;
 use crate::context::Context;
 use crate::error::{Context as _, Error, Result};
 use crate::plugins;
@@ -111,14 +111,14 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         Command::Show { what } => {
             let wanted = what.as_deref().map(Wanted::parse).transpose()?;
             let opts = options(ctx, start, wit_dir.as_deref(), locked)?;
-            let shown = until_stopped(wit::show(&opts, wanted.as_ref(), &**shell))?;
+            let shown = run_until_interrupted(wit::show(&opts, wanted.as_ref(), &**shell))?;
             shell.result(COMMAND, &shown, || shown.wit.clone());
         }
         Command::Add { package, world, export, .. } => {
             let wanted = Wanted::parse(&package)?;
             let keyword = if export { Keyword::Export } else { Keyword::Import };
             let opts = options(ctx, start, wit_dir.as_deref(), locked)?;
-            let report = until_stopped(wit::add(&opts, &Addition { wanted, world, keyword }, &**shell))?;
+            let report = run_until_interrupted(wit::add(&opts, &Addition { wanted, world, keyword }, &**shell))?;
             shell.result(COMMAND, &report, || render::added(&report, keyword));
             if !report.left_out.is_empty() {
                 let interfaces = report.left_out.join("`, `");
@@ -131,7 +131,7 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         Command::Build { output_file, .. } => {
             let opts = options(ctx, start, wit_dir.as_deref(), locked)?;
             let output = output_file.map(|path| ctx.absolute(path));
-            let report = until_stopped(wit::build(&opts, output.as_deref(), &ctx.cwd, &**shell))?;
+            let report = run_until_interrupted(wit::build(&opts, output.as_deref(), &ctx.cwd, &**shell))?;
             shell.result(COMMAND, &report, || render::built(&report, &ctx.cwd));
         }
         Command::Clean => {
@@ -141,13 +141,13 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         }
         Command::Fetch { clean, .. } => {
             let opts = options(ctx, start, wit_dir.as_deref(), locked)?;
-            let report = until_stopped(wit::fetch(&opts, clean, &**shell))?;
+            let report = run_until_interrupted(wit::fetch(&opts, clean, &**shell))?;
             shell.result(COMMAND, &report, || render::fetched(&report));
         }
         Command::Remove { package } => {
             let wanted = Wanted::parse(&package)?;
             let opts = options(ctx, start, wit_dir.as_deref(), locked)?;
-            let report = until_stopped(wit::remove(&opts, &wanted, &**shell))?;
+            let report = run_until_interrupted(wit::remove(&opts, &wanted, &**shell))?;
             shell.result(COMMAND, &report, || render::removed(&report));
             if !report.still_used.is_empty() {
                 shell.warning(&format!("`{}` is still used: {}", wanted.name, report.still_used.join(", ")));
@@ -159,17 +159,17 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
                 return Err(Error::usage(format!("packages are updated, not their interfaces (`{interface}`)")));
             }
             let opts = options(ctx, start, wit_dir.as_deref(), locked)?;
-            let report = until_stopped(wit::update(&opts, wanted.as_ref(), &**shell))?;
+            let report = run_until_interrupted(wit::update(&opts, wanted.as_ref(), &**shell))?;
             shell.result(COMMAND, &report, || render::updated(&report));
         }
         Command::Tree => {
             let opts = options(ctx, start, wit_dir.as_deref(), locked)?;
-            let tree = until_stopped(wit::tree(&opts, &**shell))?;
+            let tree = run_until_interrupted(wit::tree(&opts, &**shell))?;
             shell.result(COMMAND, &tree, || render::tree(&tree));
         }
         Command::Check => {
             let opts = options(ctx, start, wit_dir.as_deref(), locked)?;
-            let mut check = until_stopped(wit::check(&opts, &**shell))?;
+            let mut check = run_until_interrupted(wit::check(&opts, &**shell))?;
             check.findings.extend(not_served(&check));
             let problems = check.findings.iter().filter(|finding| finding.severity == Severity::Problem).count();
             if problems > 0 {

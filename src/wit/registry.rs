@@ -410,7 +410,7 @@ fn why(error: &ClientError) -> Why {
         "no such file",
     ]) {
         Why::Missing
-    } else if says(&["unauthorized", "denied", "401", "403", "authentication failure"]) {
+    } else if says(&["unauthorized", "not authorized", "denied", "401", "403", "authentication failure"]) {
         Why::Refused
     } else {
         Why::Other(text)

@@ -15,6 +15,7 @@ use super::lock::{Entry, Lock, requirement};
 use super::name::Name;
 use super::package::{self, Contents, DEPS, Need, Package};
 use super::registry::Registries;
+use super::scan;
 use super::source::{Fetched, Source, Surroundings};
 use super::store::Store;
 use super::{Locking, Options};
@@ -447,25 +448,44 @@ impl Search<'_> {
         let mut resolve = Resolve { all_features: true, ..Resolve::default() };
         let groups: Vec<UnresolvedPackageGroup> =
             self.found.values().map(|found| found.package.group()).collect::<Result<_>>()?;
-        let id = resolve.push_groups(root.group()?, groups).map_err(|error| does_not_fit(&resolve, &error))?;
+        let group = root.group()?;
+        let id = resolve.push_groups(group, groups).map_err(|error| self.does_not_fit(&root, &resolve, &error))?;
         if self.opts.locking == Locking::Locked && self.lock != *self.old {
             return Err(lock_must_change(&self.lock, self.old));
         }
         Ok(Resolution { root, found: self.found, lock: self.lock, resolve, id })
     }
-}
 
-fn does_not_fit(resolve: &Resolve, error: &wit_parser::ResolveError) -> Error {
-    use wit_parser::ResolveErrorKind;
+    fn does_not_fit(&self, root: &Package, resolve: &Resolve, error: &wit_parser::ResolveError) -> Error {
+        use wit_parser::ResolveErrorKind;
 
-    let message = match error.kind() {
-        ResolveErrorKind::PackageCycle { package, .. } => format!("`{package}` needs itself, through what it uses"),
-        ResolveErrorKind::DuplicatePackage { name, .. } => format!("`{name}` is there twice"),
-        _ => "the project's WIT does not fit the packages it uses".to_string(),
-    };
-    Error::failed(message)
-        .details(error.render(&resolve.source_map))
-        .hint("see which package comes from where: wash wit tree")
+        let message = match error.kind() {
+            ResolveErrorKind::PackageCycle { package, .. } => format!("`{package}` needs itself, through what it uses"),
+            ResolveErrorKind::DuplicatePackage { name, .. } => format!("`{name}` is there twice"),
+            _ => "the project's WIT does not fit the packages it uses".to_string(),
+        };
+        let told = Error::failed(message).details(error.render(&resolve.source_map));
+        match (error.kind(), self.what_it_has(root, resolve, error.kind().span())) {
+            (ResolveErrorKind::Semantic { .. }, Some(hint)) => told.hint(hint),
+            _ if self.vendored.is_empty() => told,
+            // What lies there may be of another time, or only a part.
+            _ => told.hint("if what is wrong lies in wit/deps, make it anew: wash wit fetch --clean"),
+        }
+    }
+
+    /// The interfaces of the package that is named where an error is.
+    fn what_it_has(&self, root: &Package, resolve: &Resolve, span: wit_parser::Span) -> Option<String> {
+        let location = resolve.source_map.resolve_span(span)?;
+        let packages = self.found.values().map(|found| &found.package).chain([root]);
+        let file = packages.flat_map(|package| &package.files).find(|file| file.shown == location.path)?;
+        let mention = scan::mentions(&file.text).into_iter().find(|mention| mention.interface == location.range)?;
+        let named = self.found.values().find(|found| package::is_of(&file.text, &mention, &found.package.name))?;
+        let group = named.package.group().ok()?;
+        let interfaces = group.main.interfaces.iter().filter_map(|(_, one)| one.name.clone());
+        let worlds = group.main.worlds.iter().map(|(_, one)| one.name.clone()).filter(|name| !name.is_empty());
+        let names: Vec<String> = interfaces.chain(worlds).collect();
+        Some(format!("`{}` has: {}", named.package.name, names.join(", ")))
+    }
 }
 
 fn provides(contents: &Contents, name: &PackageName) -> bool {

@@ -16,6 +16,9 @@ mod dev_swaps;
 mod new;
 mod templates;
 mod wit;
+mod wit_errors;
+mod wit_registries;
+mod wit_sources;
 
 /// A file that no `mod` line names would silently test nothing.
 #[test]

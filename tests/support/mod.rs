@@ -8,6 +8,7 @@
 
 pub mod dev;
 pub mod guests;
+pub mod wit_registry;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
