@@ -57,7 +57,7 @@ pub async fn add(opts: &Options, addition: &Addition, progress: &dyn Progress) -
     };
     let package = wanted.name.at(version.as_ref());
     let probe = probe(&package);
-    let found = resolve::resolve(
+    let probed = resolve::resolve(
         &Options { locking: super::Locking::Updated, ..opts.clone() },
         probe,
         &Choice::default(),
@@ -65,7 +65,7 @@ pub async fn add(opts: &Options, addition: &Addition, progress: &dyn Progress) -
     )
     .await
     .map_err(|error| error.wrap(format!("cannot add `{wanted}`")))?;
-    let found = found.found.get(&package).ok_or_else(|| Error::bug("a package that was found is gone"))?;
+    let found = probed.found.get(&package).ok_or_else(|| Error::bug("a package that was found is gone"))?;
     let (interfaces, left_out) = match &wanted.interface {
         Some(interface) => (vec![known_interface(&found.package, interface)?], Vec::new()),
         None => interfaces_of(&found.package, addition.keyword)?,
@@ -73,7 +73,8 @@ pub async fn add(opts: &Options, addition: &Addition, progress: &dyn Progress) -
     let full: Vec<String> = interfaces.iter().map(|interface| package.interface_id(interface)).collect();
     let (changed, added) = edit::add(&root, addition.world.as_deref(), addition.keyword, &full)?;
     let (root, changes) = edited(opts, root, changed.into_iter().collect())?;
-    let resolution = resolve::resolve(opts, root, &Choice::default(), progress).await?;
+    let choice = Choice { known: probed.lock.clone(), ..Choice::default() };
+    let resolution = resolve::resolve(opts, root, &choice, progress).await?;
     let changed = write(opts, &resolution, false, &BTreeSet::new(), changes)?;
     Ok(AddReport {
         package: package.to_string(),
@@ -224,6 +225,8 @@ fn interfaces_of(package: &Package, keyword: Keyword) -> Result<(Vec<String>, Ve
     };
     let others: Vec<String> =
         all.iter().filter(|name| has_functions(name) && !imported.contains(name)).cloned().collect();
+    // A package of types alone has nothing to call, and is added for its types.
+    let imported = if imported.is_empty() && others.is_empty() { all.clone() } else { imported };
     let (taken, left) = match keyword {
         Keyword::Import => (imported, others),
         Keyword::Export => (others, Vec::new()),
@@ -410,7 +413,7 @@ pub async fn update(opts: &Options, wanted: Option<&Wanted>, progress: &dyn Prog
     let (root, changes) = edited(opts, root, changed)?;
     let unpinned = Some(wanted.map(|wanted| wanted.name.clone()).into_iter().collect());
     let before = reachable(opts, &root)?;
-    let choice = Choice { without_deps: false, unpinned };
+    let choice = Choice { unpinned, ..Choice::default() };
     let resolution = resolve::resolve(opts, root, &choice, progress).await?;
     let dropped = stale(&moves, &before, &resolution, opts)?;
     let changed = write(opts, &resolution, false, &dropped, changes)?;

@@ -136,7 +136,7 @@ pub struct FetchReport {
 /// Errors: there is no WIT, or something is nowhere; then nothing was changed.
 pub async fn fetch(opts: &Options, clean: bool, progress: &dyn Progress) -> Result<FetchReport> {
     let root = opts.required_root_package()?;
-    let choice = Choice { without_deps: clean, unpinned: None };
+    let choice = Choice { without_deps: clean, ..Choice::default() };
     let resolution = resolve::resolve(opts, root, &choice, progress).await?;
     let changed = write(opts, &resolution, clean, &BTreeSet::new(), Changes::default())?;
     Ok(FetchReport { packages: rows(&resolution), changed })
@@ -235,8 +235,9 @@ fn write(
     }
     let path = Lock::path(&opts.root);
     if !resolution.lock.entries.is_empty() || path.exists() {
-        // A file that says the same in other words stays.
-        if Lock::read(&path)? != resolution.lock {
+        // A file that says the same in other words stays, but for one that wkg could not read.
+        let is_blank = std::fs::read_to_string(&path).is_ok_and(|text| text.trim().is_empty());
+        if is_blank || Lock::read(&path)? != resolution.lock {
             changes.file(&path, resolution.lock.text()?);
         }
     }

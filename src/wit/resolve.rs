@@ -65,6 +65,8 @@ pub struct Choice {
     pub without_deps: bool,
     /// Packages whose pins in the lock file count for nothing. `None`: all pins count.
     pub unpinned: Option<Vec<Name>>,
+    /// Pins beside those of the lock file: what was found a moment ago.
+    pub known: Lock,
 }
 
 impl Choice {
@@ -241,7 +243,7 @@ impl Search<'_> {
                 .hint(format!("change the version there, or in `{MANIFEST_FILE_NAME}`")));
         }
 
-        let locked = self.old.find(name).filter(|_| self.choice.is_pinned(&package)).cloned();
+        let locked = self.pin(name).filter(|_| self.choice.is_pinned(&package));
         if let Some(entry) = &locked {
             if let Some(bytes) = self.store.get(&entry.digest) {
                 self.lock.entries.insert(entry.clone());
@@ -330,7 +332,11 @@ impl Search<'_> {
         }
     }
 
-    /// The source that settings or `wkg.toml` name for a package, with its key.
+    fn pin(&self, name: &PackageName) -> Option<Entry> {
+        self.old.find(name).or_else(|| self.choice.known.find(name)).cloned()
+    }
+
+    /// The source that settings or `wkg.toml` name for a package.
     fn source_of(&self, package: &Name) -> Result<Option<Source>> {
         let key = package.to_string();
         if let Some(typed) = self.opts.sources.get(&key) {
@@ -341,7 +347,7 @@ impl Search<'_> {
 
     async fn from_source(&mut self, need: &Need, package: &Name, source: &Source) -> Result<Option<Found>> {
         let name = &need.name;
-        let locked = self.old.find(name).filter(|entry| source.is_of(entry) && self.choice.is_pinned(package)).cloned();
+        let locked = self.pin(name).filter(|entry| source.is_of(entry) && self.choice.is_pinned(package));
         if !self.libraries.contains_key(package) {
             let around = Surroundings {
                 env: &self.opts.env,

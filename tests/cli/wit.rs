@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Ended, Sandbox, run, write};
+use crate::support::{Ended, Sandbox, guests, run, write};
 
 const WORLD: &str = "package me:app;
 
@@ -206,4 +206,25 @@ fn packages_that_somebody_put_into_deps_are_left_alone() {
     let failed = sandbox.wit(&root, &["fetch", "--clean"]).expect_code(1);
     assert!(failed.stderr.contains("cannot find the WIT package `acme:billing@1.2.0`"), "{}", failed.stderr);
     assert_eq!(tree(&root.join("wit")), before);
+}
+
+#[test]
+fn the_loop_fetches_what_an_edit_of_the_world_needs() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.copying_project("app", &guests::probe_version(1), "");
+    write(&root.join("wit/world.wit"), WORLD);
+    let mut dev = sandbox.dev(&root, &["--offline"]);
+    dev.ready();
+    assert_eq!(deps(&root).len(), 7);
+    write(&root.join("wit/world.wit"), WORLD.replace("wasi:http", "acme:http"));
+    let failed = dev.wait_for("build-failed");
+    assert!(failed.to_string().contains("cannot find the WIT package `acme:http@0.2.4`"), "{failed}");
+    assert_eq!(dev.get("/version").status, 200, "the last good version serves");
+    write(
+        &root.join("wit/world.wit"),
+        WORLD.replace("world app {", "world app { import wasi:logging/logging@0.1.0-draft;"),
+    );
+    dev.wait_for("built");
+    assert!(deps(&root).contains(&"wasi-logging-0.1.0-draft".to_string()));
+    dev.stop();
 }
