@@ -199,7 +199,8 @@ fn options(ctx: &Context, start: &Path, wit_dir: Option<&Path>, locked: bool) ->
     };
     let has_wit = wit_dir.is_some() || start.join(project::settings::DEFAULT_WIT_DIR).is_dir();
     let mut project = if project::find(&request)?.is_none() && has_wit {
-        Project { root: start.to_path_buf(), ..Project::default() }
+        let settings = project::user_settings(&request)?.settings;
+        Project { root: start.to_path_buf(), settings, ..Project::default() }
     } else {
         super::load_project(ctx, start, &[])?
     };

@@ -411,7 +411,8 @@ pub async fn update(opts: &Options, wanted: Option<&Wanted>, progress: &dyn Prog
     }
     let changed = edit::set_versions(&root.files, &moves);
     let (root, changes) = edited(opts, root, changed)?;
-    let unpinned = Some(wanted.map(|wanted| wanted.name.clone()).into_iter().collect());
+    // Without the network, what is locked stays locked.
+    let unpinned = (!opts.offline).then(|| wanted.map(|wanted| wanted.name.clone()).into_iter().collect());
     let before = reachable(opts, &root)?;
     let choice = Choice { unpinned, ..Choice::default() };
     let resolution = resolve::resolve(opts, root, &choice, progress).await?;

@@ -236,6 +236,10 @@ impl Registry {
         };
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let path = path.trim_matches('/');
+        if host.is_empty() || host.contains('@') {
+            return Err(Error::usage(format!("`{self:?}` cannot be a registry: it is not a host and a path"))
+                .hint("write https://HOST, and credentials as `token` beside it: USER:PASSWORD"));
+        }
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         let scheme = scheme.unwrap_or(if is_loopback(name) { "http" } else { "https" });
         Ok((host.to_string(), (!path.is_empty()).then(|| path.to_string()), scheme))

@@ -233,7 +233,7 @@ impl Search<'_> {
         let mut hints = Vec::new();
 
         if let Some(source) = self.source_of(&package)? {
-            return self.from_source(need, &package, &source).await.map(Ok);
+            return self.take_from_source(need, &package, &source).await.map(Ok);
         }
         if let Some(requirement) = self.overrides.get(&package.to_string()).and_then(|one| one.version.clone())
             && !name.version.as_ref().is_some_and(|version| requirement.matches(version))
@@ -255,7 +255,10 @@ impl Search<'_> {
             tried.push(("wkg.lock", "says nothing about it".into()));
         }
 
-        if let Some(vendored) = self.vendored.iter().find(|vendored| provides(&vendored.contents, name)).cloned() {
+        // What came from a registry and shall be locked anew is asked for there, though it lies here.
+        let is_asked_anew = locked.is_none() && self.old.find(name).is_some() && self.registries.is_some();
+        let vendored = self.vendored.iter().find(|vendored| provides(&vendored.contents, name)).cloned();
+        if let Some(vendored) = vendored.filter(|_| !is_asked_anew) {
             self.lock.entries.extend(locked);
             let shown = self.opts.shown_folder().join(DEPS).join(vendored.path.file_name().unwrap_or_default());
             return self.take(vendored.contents, name, Origin::Vendored(package::slashed(&shown))).map(Ok);
@@ -267,7 +270,8 @@ impl Search<'_> {
         }
 
         if let Some(text) = hosted::text(name) {
-            self.lock.entries.extend(locked);
+            // It needs no pin; one that `wkg` has written is kept for `wkg`.
+            self.lock.entries.extend(self.old.find(name).cloned());
             let file = package::File { name: "package.wit".into(), shown: name.to_string(), text };
             return self.take(Contents::Text(Package::parse(vec![file])?), name, Origin::Hosted).map(Ok);
         }
@@ -345,7 +349,7 @@ impl Search<'_> {
         Ok(self.overrides.get(&key).and_then(|one| one.path.clone()).map(Source::Local))
     }
 
-    async fn from_source(&mut self, need: &Need, package: &Name, source: &Source) -> Result<Option<Found>> {
+    async fn take_from_source(&mut self, need: &Need, package: &Name, source: &Source) -> Result<Option<Found>> {
         let name = &need.name;
         let locked = self.pin(name).filter(|entry| source.is_of(entry) && self.choice.is_pinned(package));
         if !self.libraries.contains_key(package) {

@@ -137,13 +137,48 @@ fn a_lock_that_would_have_to_change_is_refused_when_that_is_wanted() {
     assert!(!root.join("wit/deps/acme-billing-1.1.0").exists(), "nobody needs it any more");
 
     // Nobody has what somebody else locked.
-    write(&root.join("wkg.lock"), regex_digest(&lock));
+    write(&root.join("wkg.lock"), with_no_ones_digest(&lock));
     let failed = run(sandbox.wash(["wit", "fetch", "--clean"]).current_dir(&root)).expect_code(1);
     assert!(failed.stderr.contains("(locked as sha256:00000000"), "{}", failed.stderr);
 }
 
+#[test]
+fn what_was_published_again_is_taken_by_an_update_only() {
+    let sandbox = Sandbox::new();
+    let registry = Registry::open();
+    sandbox.billing(&registry);
+    let root = sandbox.project_with("app", &format!("http://{}", registry.address), "");
+    write(&root.join("wit/world.wit"), APP.replace("{", "{\n  import acme:billing/invoices@1.2.0;"));
+    run(sandbox.wash(["wit", "fetch"]).current_dir(&root)).expect_code(0);
+    let lock = read(&root, "wkg.lock");
+    sandbox.publish(&registry, &BILLING.replace("open:", "closed:"), &[("types", TYPES)]);
+    run(sandbox.wash(["wit", "fetch", "--clean"]).current_dir(&root)).expect_code(0);
+    run(sandbox.wash(["wit", "update", "--offline"]).current_dir(&root)).expect_code(0);
+    assert_eq!(read(&root, "wkg.lock"), lock);
+    let updated = run(sandbox.wash(["wit", "update"]).current_dir(&root)).expect_code(0);
+    assert!(updated.stdout.ends_with("changed wkg.lock, wit/deps\n"), "{}", updated.stdout);
+    assert_ne!(read(&root, "wkg.lock"), lock);
+    assert!(read(&root, "wit/deps/acme-billing-1.2.0/package.wit").contains("closed:"));
+}
+
+#[test]
+fn the_users_settings_count_where_there_is_nothing_but_wit() {
+    let sandbox = Sandbox::new();
+    let registry = Registry::open();
+    sandbox.billing(&registry);
+    let root = sandbox.path().join("app");
+    write(&root.join("wit/world.wit"), APP);
+    let settings = sandbox.write("user.yaml", format!("wit: {{registries: [{{url: \"{}\"}}]}}\n", registry.address));
+    let mut wash = sandbox.wash(["wit", "add", "acme:billing", "--user-config"]);
+    run(wash.arg(&settings).current_dir(&root)).expect_code(0);
+    sandbox.write("user.yaml", "wit: {registries: [{url: 'https://me:secret-word@h.example'}]}\n");
+    let mut wash = sandbox.wash(["wit", "update", "--user-config"]);
+    let refused = run(wash.arg(&settings).current_dir(&root)).expect_code(2);
+    assert!(refused.stderr.starts_with("error: `https://***@h.example` cannot be a registry"), "{}", refused.stderr);
+}
+
 /// The lock file with a digest that no bytes have.
-fn regex_digest(lock: &str) -> String {
+fn with_no_ones_digest(lock: &str) -> String {
     let at = lock.find("sha256:").unwrap() + "sha256:".len();
     format!("{}{}{}", &lock[..at], "0".repeat(64), &lock[at + 64..])
 }
