@@ -1,7 +1,7 @@
-//! Embeds the projects below `templates/` in the binary.
+//! Embeds the projects below `templates/` and the WIT packages below `wit/` in the binary.
 //!
 //! Writes a table with one line for each file to `OUT_DIR/templates.rs`; `scaffold::catalog` includes
-//! it. What a template's `.gitignore` names, and what a build leaves behind, is not part of it.
+//! it. The one of WIT packages is `OUT_DIR/wit.rs`, for `wit::hosted`. What a template's `.gitignore` names, and what a build leaves behind, is not part of it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -38,9 +38,43 @@ fn main() {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
     fs::write(out.join("templates.rs"), table).expect("OUT_DIR can be written to");
 
+    fs::write(out.join("wit.rs"), wit_packages(&root)).expect("OUT_DIR can be written to");
+    println!("cargo::rerun-if-changed=wit");
+
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=templates/catalog.toml");
     watch(&templates, &root, &files);
+}
+
+/// The packages below `wit/`, but for `wash-host`: that one is how we generate code, and nobody else's.
+fn wit_packages(root: &Path) -> String {
+    let mut packages = std::collections::BTreeMap::new();
+    for folder in folders(&root.join("wit")) {
+        let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("cannot list `{}`: {error}", folder.display()));
+        for file in files.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
+            if folder.ends_with("wash-host") || file.extension().is_none_or(|end| end != "wit") {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("`{}`: {error}", file.display()));
+            let name = text
+                .lines()
+                .find_map(|line| line.strip_prefix("package ")?.trim_end().strip_suffix(';').map(str::to_string))
+                .unwrap_or_else(|| panic!("`{}` has no line `package name;`", file.display()));
+            let path = slashed(file.strip_prefix(root).expect("below the root"));
+            assert!(packages.insert(name, path).is_none(), "`{}` is a package for the second time", file.display());
+        }
+    }
+    let mut table = String::from("&[\n");
+    for (name, path) in packages {
+        writeln!(
+            table,
+            "    Embedded {{ name: {name:?}, text: include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {:?})) }},",
+            format!("/{path}"),
+        )
+        .expect("writing to a string");
+    }
+    table.push_str("]\n");
+    table
 }
 
 fn collect(template: &Path, files: &mut BTreeSet<PathBuf>) {

@@ -9,9 +9,12 @@ pub mod error;
 pub mod progress;
 pub mod shell;
 
+pub mod git;
+pub mod process;
 pub mod project;
 pub mod scaffold;
 pub mod toolchain;
+pub mod wit;
 
 pub mod component;
 pub mod dev;

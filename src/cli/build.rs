@@ -14,14 +14,16 @@ use crate::toolchain::{self, BuildOptions, BuildReport, ToolOutput};
 The command is build.command of .wash/config.yaml. Without one, wash recognises Rust, JavaScript and
 TypeScript, Python, Go and Makefiles, and calls their tools.")]
 pub struct Args {
-    /// Do not fetch WIT dependencies first (wash fetches none yet)
-    #[arg(long)]
+    /// Do not fetch WIT packages that are missing
+    #[arg(long, conflicts_with = "locked")]
     skip_fetch: bool,
+
+    /// Fail if wkg.lock would have to change
+    #[arg(long)]
+    locked: bool,
 }
 
 pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
-    // Nothing is fetched in either case.
-    let Args { skip_fetch: _ } = args;
     let project = super::load_project(ctx, start, &[])?;
     let output = match ctx.shell.format() {
         Format::Text => ToolOutput::Inherit,
@@ -40,6 +42,8 @@ pub(super) fn build_project(ctx: &Context, project: &Project, output: ToolOutput
         env: (*ctx.env).clone(),
         interactive: ctx.interactive,
         offline: ctx.offline,
+        wit: super::wit_fetch(args.skip_fetch, args.locked),
+        cache: ctx.dirs.cache.clone(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -9,6 +9,7 @@ mod inspect;
 mod new;
 mod oci;
 mod signals;
+mod wit;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::context::{Context, Wishes};
 use crate::error::{Error, Result};
 use crate::project::{self, Project};
 use crate::shell::{Format, Shell};
+use crate::toolchain::WitFetch;
 
 /// Creates, builds, runs and inspects WebAssembly components.
 #[derive(Debug, Parser)]
@@ -93,6 +95,8 @@ pub enum Command {
     /// Push components to registries and pull them
     #[command(alias = "docker")]
     Oci(oci::Args),
+    /// Manage the WIT packages that the project needs
+    Wit(wit::Args),
     /// Make, show and check settings
     Config(config::Args),
     /// Print a completion script for a shell
@@ -107,6 +111,7 @@ impl Command {
             Command::Dev(_) => "dev",
             Command::Inspect(_) => "inspect",
             Command::Oci(args) => args.name(),
+            Command::Wit(_) => "wit",
             Command::Config(_) => "config",
             Command::Completion(_) => "completion",
         }
@@ -172,6 +177,7 @@ fn run(cli: Cli, format: Format, shell: Arc<Shell>) -> Result<()> {
         Command::Dev(args) => dev::run(&ctx, &start, args),
         Command::Inspect(args) => inspect::run(&ctx, &start, args),
         Command::Oci(args) => oci::run(&ctx, &start, args),
+        Command::Wit(args) => wit::run(&ctx, &start, args),
         Command::Config(args) => config::run(&ctx, &start, args),
         Command::Completion(args) => completion::run(&ctx, args),
     }
@@ -197,6 +203,15 @@ fn load_project(ctx: &Context, start: &std::path::Path, flags: &[project::Flag])
         user_config_dir: &ctx.dirs.config,
         flags,
     })
+}
+
+/// What the flags of `build` and `dev` say about WIT packages that are missing.
+fn wit_fetch(skip_fetch: bool, locked: bool) -> WitFetch {
+    match (skip_fetch, locked) {
+        (true, _) => WitFetch::Skipped,
+        (false, true) => WitFetch::Locked,
+        (false, false) => WitFetch::Missing,
+    }
 }
 
 fn start_logging(ctx: &Context, level: LogLevel) {

@@ -28,7 +28,7 @@ use crate::project::{self, Project, settings};
 use crate::runtime::engine::{Engine, EngineOptions};
 use crate::runtime::http::server::{Bound, ServeOptions, Server, ServerLimits};
 use crate::runtime::http::tls::{Certificates, TlsFiles};
-use crate::toolchain::{self, BuildOptions, BuildReport, ToolOutput};
+use crate::toolchain::{self, BuildOptions, BuildReport, ToolOutput, WitFetch};
 use assemble::Binary;
 use gateway::{Gateway, Status};
 use report::{Feed, Report, Swap};
@@ -64,7 +64,9 @@ pub struct Options {
     pub tool_output: ToolOutput,
     /// Whether the network must not be used.
     pub offline: bool,
-    /// Where compiled code and stamps are kept.
+    /// What is done about WIT packages that are missing.
+    pub wit: WitFetch,
+    /// Where compiled code, stamps and WIT packages are kept.
     pub cache: PathBuf,
 }
 
@@ -538,6 +540,8 @@ fn build_options(opts: &Options) -> BuildOptions {
         // The terminal belongs to the loop's keys; a question would be in their way.
         interactive: false,
         offline: opts.offline,
+        wit: opts.wit,
+        cache: opts.cache.clone(),
     }
 }
 

@@ -274,13 +274,16 @@ pub struct HostInterface {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wit {
-    /// Registries to fetch WIT packages from. Not supported yet.
+    /// Registries to ask for WIT packages, in this order, before those that are well known. What the
+    /// configuration of `wkg` maps to a registry is only asked for there.
     pub registries: Vec<WitRegistry>,
     /// Never fetches WIT dependencies before a build.
     pub skip_fetch: bool,
     /// The folder of the project's WIT files, relative to the project folder.
     pub wit_dir: String,
-    /// Where single packages come from, instead of a registry. Not supported yet.
+    /// Where single packages come from, whatever else has them: a folder (relative to the project), the
+    /// URL of a `.tar.gz`, a Git URL (`git+https://…`, `….git`, with `#branch`, `#tag` or `#commit`), or
+    /// `oci://host/repository:tag`.
     #[schemars(extend("examples" = [{"wasi:http": "https://github.com/WebAssembly/wasi-http/archive/refs/tags/v0.2.0.tar.gz"}]))]
     pub sources: BTreeMap<String, String>,
 }
@@ -295,10 +298,11 @@ impl Default for Wit {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WitRegistry {
-    /// Where the registry answers.
+    /// Where the registry answers: `https://host[:port]`, with the path in front of its packages if it
+    /// has one. `http://` only where somebody means it.
     #[schemars(extend("examples" = ["https://registry.example.com"]))]
     pub url: String,
-    /// What to authenticate with. Write `${NAME}` and keep the secret in the environment.
+    /// What to authenticate with: `user:password`, or a token alone. Write `${NAME}` and keep the secret in the environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["${REGISTRY_TOKEN}"]))]
     pub token: Option<String>,

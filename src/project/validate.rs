@@ -133,8 +133,20 @@ impl Check<'_> {
 
     fn wit(&mut self, wit: &Wit) {
         self.filled(&Key::of("wit.wit_dir"), &wit.wit_dir);
-        self.refuse(&Key::of("wit.registries"), !wit.registries.is_empty());
-        self.refuse(&Key::of("wit.sources"), !wit.sources.is_empty());
+        for (index, registry) in wit.registries.iter().enumerate() {
+            self.filled(&Key::of("wit.registries").index(index).name("url"), &registry.url);
+        }
+        for (package, source) in &wit.sources {
+            let key = Key::of("wit.sources").name(package);
+            self.filled(&key, source);
+            let is_name = package.split_once(':').is_some_and(|(namespace, name)| {
+                !namespace.is_empty() && !name.is_empty() && !name.contains([':', '/', '@'])
+            });
+            if !is_name {
+                let hint = Some("write the package as NAMESPACE:PACKAGE, e.g. `wasi:http`, without a version".into());
+                self.complain(&key, format!("`{package}` is not the name of a WIT package"), hint);
+            }
+        }
     }
 
     fn address(&mut self, key: &Key, address: &str) {
@@ -396,6 +408,13 @@ mod tests {
                 "`70000` is no port",
                 "write a number from 1 to 65535",
             ),
+            ("wit: {registries: [{url: ' '}]}", 1, "`wit.registries[0].url` is empty", ""),
+            (
+                "wit:\n  sources:\n    wasi:http@0.2.0: ../http",
+                3,
+                "`wasi:http@0.2.0` is not the name of a WIT package",
+                "write the package as NAMESPACE:PACKAGE, e.g. `wasi:http`, without a version",
+            ),
         ] {
             let problems = problems_of(text);
             assert_eq!(problems.len(), 1, "{text}: {problems:#?}");
@@ -427,9 +446,6 @@ dev:
   service_file: x
   wasi_webgpu: true
   host_interfaces: [{namespace: a, package: b, name: c}]
-wit:
-  registries: [{url: x}]
-  sources: {a: b}
 ";
         let mut refused: Vec<String> = problems_of(text)
             .iter()

@@ -8,11 +8,9 @@
 //! Start with [`Source::parse`], then [`create`].
 
 pub mod catalog;
-mod git;
 mod inside;
 mod manifest;
 mod name;
-mod process;
 mod rename;
 mod source;
 mod staging;
@@ -27,14 +25,15 @@ use serde::Serialize;
 use tokio::process::Command;
 
 use crate::error::{Context as _, Error, Result};
+use crate::git::{Git, Repository};
+use crate::process::{Leave, Place, Running};
 use crate::progress::Progress;
 
 pub use catalog::Template;
 pub use manifest::SetupCommand;
 pub use name::Name;
-pub use source::{Repository, Source, Subfolder, list};
+pub use source::{Source, Subfolder, list};
 
-use process::{Place, Running};
 use rename::Renaming;
 use staging::Staging;
 use tree::{Choice, Tree};
@@ -107,12 +106,18 @@ pub async fn create(opts: &Options, progress: &dyn Progress) -> Result<Report> {
             drop(busy);
             Ok(Report { source: Some(opts.source.shown()), ..report })
         }
-        Source::Git(repository) => {
+        Source::Git { repository, subfolder } => {
             refuse_network(opts, repository)?;
             let staging = Staging::beside(&target)?;
-            let git = git::Git { env: &opts.env, interactive: opts.interactive, patience: PATIENCE, staging: &staging };
+            let git = Git {
+                env: &opts.env,
+                interactive: opts.interactive,
+                patience: PATIENCE,
+                folder: &staging.path(""),
+                instead: "the templates inside wash need no git: wash new --list",
+            };
             let clone = git.fetch(repository, progress).await?;
-            let folder = inside::folder(&clone, &repository.shown_url(), repository.subfolder.as_ref())?;
+            let folder = inside::folder(&clone, &repository.shown_url(), subfolder.as_ref())?;
             let tree = Tree::of_folder(&folder, &repository.shown_url(), Choice::Everything).await?;
             let report = finish(opts, staging, &tree, old_name(&opts.source).as_deref(), &target).await?;
             Ok(Report { source: Some(opts.source.shown()), ..report })
@@ -127,7 +132,8 @@ pub async fn set_up(project: &Path, set_up: &SetupCommand, opts: &Options) -> Re
     command.current_dir(project).env_clear().envs(&opts.env).stdout(std::io::stderr()).stderr(Stdio::inherit());
     let place = if opts.interactive { Place::AtTheTerminal } else { Place::Apart };
     command.stdin(if opts.interactive { Stdio::inherit() } else { Stdio::null() });
-    let mut running = Running::start(command, place).context(|| "cannot start the shell for `new.command`")?;
+    let mut running =
+        Running::start(&mut command, place, Leave::Asked).context(|| "cannot start the shell for `new.command`")?;
     let Ok(status) = tokio::time::timeout(SET_UP_PATIENCE, running.wait()).await else {
         return Err(Error::failed("`new.command` of the template was ended after an hour"));
     };

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::catalog::{self, Template};
 use super::name::Name;
 use crate::error::{Error, Result};
+use crate::git::{Repository, is_git_url};
 
 /// Where a new project comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,18 +22,11 @@ pub enum Source {
         subfolder: Option<Subfolder>,
     },
     /// A Git repository.
-    Git(Repository),
-}
-
-/// A Git repository and what to take from it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repository {
-    /// What `git` is given.
-    pub url: String,
-    /// A branch, a tag or a commit.
-    pub git_ref: Option<String>,
-    /// The folder in it that is the project.
-    pub subfolder: Option<Subfolder>,
+    Git {
+        repository: Repository,
+        /// The folder in it that is the project.
+        subfolder: Option<Subfolder>,
+    },
 }
 
 /// A path below a source: relative, without `..`.
@@ -59,14 +53,11 @@ impl Source {
         if path.is_dir() {
             return folder(typed, path, git_ref, subfolder);
         }
-        if !is_git_url(typed) {
+        if is_path(typed) || !is_git_url(typed) {
             return Err(unknown(typed, &path));
         }
-        refuse_what_git_must_not_see(typed)?;
-        if let Some(git_ref) = git_ref {
-            check_git_ref(git_ref)?;
-        }
-        Ok(Source::Git(Repository { url: typed.to_string(), git_ref: git_ref.map(ToString::to_string), subfolder }))
+        refuse_page(typed)?;
+        Ok(Source::Git { repository: Repository::parse(typed, git_ref)?, subfolder })
     }
 
     /// The name of a project for which no other was given.
@@ -83,9 +74,9 @@ impl Source {
                 // `.` and `..` have no name of their own.
                 None => last_name(&path.canonicalize().ok()?),
             },
-            Source::Git(repository) => match repository.subfolder.as_ref().and_then(Subfolder::name) {
+            Source::Git { repository, subfolder } => match subfolder.as_ref().and_then(Subfolder::name) {
                 Some(name) => Some(name),
-                None => Some(repository_name(&repository.url)),
+                None => Some(repository.name()),
             },
         }
     }
@@ -95,20 +86,8 @@ impl Source {
         match self {
             Source::Template(template) => template.name.clone(),
             Source::Folder { typed, .. } => typed.clone(),
-            Source::Git(repository) => repository.shown_url(),
+            Source::Git { repository, .. } => repository.shown_url(),
         }
-    }
-}
-
-impl Repository {
-    /// The URL for messages and reports, without a password.
-    pub fn shown_url(&self) -> String {
-        without_password(&self.url)
-    }
-
-    /// Whether the repository is on this machine.
-    pub fn is_local(&self) -> bool {
-        self.url.starts_with("file://")
     }
 }
 
@@ -173,43 +152,8 @@ fn unknown(typed: &str, path: &Path) -> Error {
     error
 }
 
-/// The templates as a block below an error.
-pub fn list() -> String {
-    format!("templates:\n  {}", catalog::table().join("\n  "))
-}
-
-fn is_path(typed: &str) -> bool {
-    let starts_like_one = ["./", "../", ".\\", "..\\"].iter().any(|start| typed.starts_with(start));
-    starts_like_one || matches!(typed, "." | "..") || Path::new(typed).is_absolute()
-}
-
-/// Whether git would take it as a URL: `scheme://…`, `helper::…`, or `host:path`.
-fn is_git_url(typed: &str) -> bool {
-    if is_path(typed) {
-        return false;
-    }
-    let scheme = |(scheme, _): (&str, &str)| is_scheme(scheme);
-    if typed.split_once("::").is_some_and(scheme) || typed.split_once("://").is_some_and(scheme) {
-        return true;
-    }
-    // One letter before the colon is a drive of Windows.
-    typed.split_once(':').is_some_and(|(host, _)| host.len() > 1 && !host.contains(['/', '\\', ' ']))
-}
-
-fn is_scheme(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
-}
-
-/// git is told which argument is the URL and which transports are allowed; this is the second lock.
-fn refuse_what_git_must_not_see(url: &str) -> Result<()> {
-    if url.starts_with('-') || url.chars().any(char::is_control) {
-        return Err(Error::usage(format!("`{}` is no Git URL", url.escape_default())));
-    }
-    if ["ext::", "fd::"].iter().any(|helper| url.to_ascii_lowercase().starts_with(helper)) {
-        return Err(Error::usage(format!("`{url}` would run a command, so it is refused as a source")));
-    }
-    // The page of a folder on a forge, copied from the browser.
+/// The page of a folder on a forge, copied from the browser.
+fn refuse_page(url: &str) -> Result<()> {
     if let Some((repository, rest)) = url.split_once("/-/tree/").or_else(|| url.split_once("/tree/"))
         && url.starts_with("http")
         && !url.ends_with(".git")
@@ -222,37 +166,18 @@ fn refuse_what_git_must_not_see(url: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_git_ref(git_ref: &str) -> Result<()> {
-    let strange = |c: char| c.is_control() || c.is_whitespace() || matches!(c, ':' | '*' | '?' | '[' | '\\');
-    if git_ref.is_empty() || git_ref.starts_with(['-', '+', '^']) || git_ref.contains(strange) {
-        return Err(Error::usage(format!("`--git-ref {}` is no branch, tag or commit", git_ref.escape_default())));
-    }
-    Ok(())
+/// The templates as a block below an error.
+pub fn list() -> String {
+    format!("templates:\n  {}", catalog::table().join("\n  "))
 }
 
-/// `https://host/me/hello.git/` and `git@host:hello.git` are both `hello`.
-fn repository_name(url: &str) -> String {
-    let url = url.trim_end_matches('/');
-    let url = url.strip_suffix(".git").unwrap_or(url).trim_end_matches('/');
-    url.rsplit(['/', ':', '\\']).next().unwrap_or_default().to_string()
+fn is_path(typed: &str) -> bool {
+    let starts_like_one = ["./", "../", ".\\", "..\\"].iter().any(|start| typed.starts_with(start));
+    starts_like_one || matches!(typed, "." | "..") || Path::new(typed).is_absolute()
 }
 
 fn last_name(path: &Path) -> Option<String> {
     Some(path.file_name()?.to_string_lossy().into_owned())
-}
-
-/// A token in a URL must not end up in a log.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_string() };
-    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    match authority.rsplit_once('@') {
-        Some((user, host)) => {
-            // A user name alone may be a token, except where it is needed to log in at all.
-            let user = if user.contains(':') || !scheme.contains("ssh") { "***" } else { user };
-            format!("{scheme}://{user}@{host}{}", &rest[authority.len()..])
-        }
-        None => url.to_string(),
-    }
 }
 
 #[cfg(test)]
@@ -287,9 +212,9 @@ mod tests {
             "example.com:hello",
             "codecommit::eu-west-1://hello",
         ] {
-            let Ok(Source::Git(repository)) = parse(url) else { panic!("{url} is not taken as a URL") };
+            let Ok(Source::Git { repository, .. }) = parse(url) else { panic!("{url} is not taken as a URL") };
             assert_eq!(repository.url, url);
-            assert_eq!(repository_name(url), "hello", "{url}");
+            assert_eq!(repository.name(), "hello", "{url}");
         }
     }
 
@@ -344,30 +269,6 @@ mod tests {
         }
         for typed in ["", "..", "../x", "a/../../x", "a/..", "/etc", ".git", "a/.git/hooks"] {
             assert_eq!(Subfolder::parse(typed).unwrap_err().exit_code(), 2, "{typed}");
-        }
-    }
-
-    #[test]
-    fn refs_that_git_would_take_for_something_else_are_refused() {
-        for git_ref in ["main", "v1.0", "feature/x", "0123abc", "refs/tags/v1"] {
-            assert!(check_git_ref(git_ref).is_ok(), "{git_ref}");
-        }
-        for git_ref in ["", "-x", "+main", "a:b", "a b", "refs/heads/*", "^main"] {
-            assert!(check_git_ref(git_ref).is_err(), "{git_ref}");
-        }
-    }
-
-    #[test]
-    fn passwords_are_not_shown() {
-        for (url, shown) in [
-            ("https://me:secret@example.com/x", "https://***@example.com/x"),
-            ("https://token@example.com/x", "https://***@example.com/x"),
-            ("https://example.com/@x", "https://example.com/@x"),
-            ("ssh://git@example.com/x", "ssh://git@example.com/x"),
-            ("ssh://git:secret@example.com/x", "ssh://***@example.com/x"),
-            ("git@example.com:x", "git@example.com:x"),
-        ] {
-            assert_eq!(without_password(url), shown);
         }
     }
 }

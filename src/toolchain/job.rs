@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::process::{Stop, Tail, Tool};
 use super::recipe::{self, Product, Recipe, Step, find_tool};
-use super::{BuildOptions, BuildReport, Stage, adapt, artifact, cargo, checks};
+use super::{BuildOptions, BuildReport, Stage, adapt, artifact, cargo, checks, dependencies};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::project::Project;
@@ -20,6 +20,14 @@ pub(super) async fn run(
     mut stop: Stop,
 ) -> Result<BuildReport> {
     let mut stages = Stages::begin();
+    // A recipe may depend on the WIT, so this comes first.
+    let fetched = tokio::select! {
+        fetched = dependencies::fetch(project, opts, progress) => fetched?,
+        () = stop.requested() => return Err(Error::interrupted()),
+    };
+    if fetched {
+        stages.end("fetch");
+    }
     let project = Arc::new(project.clone());
     let recipe = {
         let (project, opts) = (project.clone(), opts.clone());

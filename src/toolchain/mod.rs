@@ -1,8 +1,8 @@
 //! Building: runs the language's own toolchain and turns its output into a component.
 //!
 //! Refuses to run the component or to watch anything. Start with [`plan`], then [`build`]: a recipe
-//! is decided (`recipe` and a file for each language), what it needs is checked (`checks`), its
-//! commands run (`process`), and what they made is found (`artifact`) and taken as a component
+//! is decided (`recipe` and a file for each language), what it needs is checked (`checks`) and fetched
+//! (`dependencies`), its commands run (`process`), and what they made is found (`artifact`) and taken as a component
 //! (`adapt`).
 
 mod recipe;
@@ -18,6 +18,7 @@ mod wit_world;
 mod adapt;
 mod artifact;
 mod checks;
+mod dependencies;
 mod job;
 mod process;
 
@@ -33,6 +34,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::project::Project;
 pub use adapt::componentize;
+pub use dependencies::{WitSurroundings, wit_options};
 
 /// What was decided about a build, before it runs.
 #[derive(Clone, Debug)]
@@ -45,8 +47,24 @@ pub struct BuildOptions {
     pub env: BTreeMap<String, String>,
     /// Whether a question may be asked (`rustup target add`).
     pub interactive: bool,
-    /// Whether the network must not be used (package installs).
+    /// Whether the network must not be used (package installs, WIT).
     pub offline: bool,
+    /// What is done about WIT packages that are missing.
+    pub wit: WitFetch,
+    /// The folder of wash's cache.
+    pub cache: PathBuf,
+}
+
+/// What is done about WIT packages that a project needs and does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WitFetch {
+    /// They are fetched, unless the settings forbid it.
+    #[default]
+    Missing,
+    /// They are fetched, and the lock file must know all of them.
+    Locked,
+    /// Nothing.
+    Skipped,
 }
 
 /// Where the output of the language's toolchain goes.
@@ -96,7 +114,7 @@ pub struct BuildReport {
 /// One stage of a build with its time.
 #[derive(Clone, Debug, Serialize)]
 pub struct Stage {
-    /// `check`, `install`, `build`, `adapt`, `read`
+    /// `fetch`, `check`, `install`, `build`, `adapt`, `read`
     pub name: &'static str,
     /// How long it took, in milliseconds.
     #[serde(rename = "milliseconds", serialize_with = "milliseconds")]

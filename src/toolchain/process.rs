@@ -11,16 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::ToolOutput;
 use crate::error::{Error, Result};
+use crate::process::{End, Leave, Place, Running};
 
-/// How long a tool may take to end after it was asked to. Cargo and npm end in milliseconds; what
-/// cleans up after itself gets a moment, and a terminal user does not wait noticeably longer.
-const GRACE: Duration = Duration::from_secs(2);
 /// How long output is waited for after the tool itself has ended, while a child still holds it open.
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
 
@@ -34,7 +32,8 @@ impl Stop {
         (sender, Stop(receiver))
     }
 
-    async fn requested(&mut self) {
+    /// Waits until it is true.
+    pub async fn requested(&mut self) {
         if self.0.wait_for(|stop| *stop).await.is_err() {
             // Nobody is left who could ask.
             std::future::pending::<()>().await;
@@ -63,10 +62,14 @@ impl Tool<'_> {
             ToolOutput::Copied { .. } => Stdio::piped(),
         });
         let mut group = self.spawn(&mut command)?;
-        let copies = [group.child.stdout.take().map(|pipe| copy(pipe, tail)), group.copy_stderr(tail)];
+        let copies =
+            [group.take_stdout().map(|pipe| copy(pipe, tail)), group.take_stderr().map(|pipe| copy(pipe, tail))];
         let ended = tokio::select! {
             ended = group.ended() => ended,
-            () = stop.requested() => return Err(group.terminated().await),
+            () = stop.requested() => {
+                group.terminate().await;
+                return Err(Error::interrupted());
+            }
         };
         for copied in copies.into_iter().flatten() {
             let _ = tokio::time::timeout(LAST_OUTPUT, copied).await;
@@ -85,8 +88,8 @@ impl Tool<'_> {
         let mut command = self.command(output);
         command.stdout(Stdio::piped());
         let mut group = self.spawn(&mut command)?;
-        let copied = group.copy_stderr(tail);
-        let stdout = group.child.stdout.take().ok_or_else(|| Error::bug("a tool has no stdout"))?;
+        let copied = group.take_stderr().map(|pipe| copy(pipe, tail));
+        let stdout = group.take_stdout().ok_or_else(|| Error::bug("a tool has no stdout"))?;
         let reading = async {
             let mut reader = BufReader::new(stdout);
             let mut line = Vec::new();
@@ -118,7 +121,10 @@ impl Tool<'_> {
         };
         match ended {
             Some(ended) => self.settle(ended),
-            None => Err(group.terminated().await),
+            None => {
+                group.terminate().await;
+                Err(Error::interrupted())
+            }
         }
     }
 
@@ -148,7 +154,7 @@ impl Tool<'_> {
             command.args(self.args);
         }
         command.current_dir(self.folder).env_clear().envs(self.env);
-        command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
+        command.stdin(Stdio::null()).stderr(Stdio::inherit());
         if let ToolOutput::Copied { colour } = output {
             command.stderr(Stdio::piped());
             // A tool that writes to a pipe leaves colours out unless it is asked for them.
@@ -156,14 +162,11 @@ impl Tool<'_> {
                 command.env(name, if *name == "CARGO_TERM_COLOR" { "always" } else { "1" });
             }
         }
-        #[cfg(unix)]
-        command.process_group(0);
         command
     }
 
-    fn spawn(&self, command: &mut Command) -> Result<ProcessGroup> {
-        let child = command.spawn().map_err(|error| self.broken(&error))?;
-        Ok(ProcessGroup { child })
+    fn spawn(&self, command: &mut Command) -> Result<Running> {
+        Running::start(command, Place::Apart, Leave::Killed).map_err(|error| self.broken(&error))
     }
 
     fn settle(&self, ended: std::io::Result<End>) -> Result<ExitStatus> {
@@ -226,131 +229,6 @@ fn stderr_of_ours() -> Result<Stdio> {
     #[cfg(windows)]
     let duplicate = std::os::windows::io::AsHandle::as_handle(&std::io::stderr()).try_clone_to_owned();
     duplicate.map(Stdio::from).map_err(|error| Error::caused_by("cannot use stderr for the output of tools", &error))
-}
-
-/// A running tool with all its children. Dropping it kills them at once.
-struct ProcessGroup {
-    child: Child,
-}
-
-/// How a tool has come to its end.
-enum End {
-    Exited(ExitStatus),
-    /// It, or a child of it, waits for the terminal, which belongs to us; it was killed.
-    WantsTerminal,
-}
-
-impl ProcessGroup {
-    fn copy_stderr(&mut self, tail: &Arc<Tail>) -> Option<JoinHandle<()>> {
-        self.child.stderr.take().map(|pipe| copy(pipe, tail))
-    }
-
-    /// Waits for the end of the tool itself, and ends what it has left behind in its group.
-    #[cfg(unix)]
-    async fn ended(&mut self) -> std::io::Result<End> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let mut child_changed = signal(SignalKind::child())?;
-        loop {
-            // Before the tool is waited for its number is still taken, so that the group that is
-            // killed can be no other.
-            match self.state() {
-                State::Running => {
-                    let _ = child_changed.recv().await;
-                }
-                State::Ended => {
-                    self.kill();
-                    return self.child.wait().await.map(End::Exited);
-                }
-                State::WaitsForTerminal => {
-                    self.kill();
-                    self.child.wait().await?;
-                    return Ok(End::WantsTerminal);
-                }
-            }
-        }
-    }
-
-    /// Waits for the end of the tool itself.
-    #[cfg(not(unix))]
-    async fn ended(&mut self) -> std::io::Result<End> {
-        self.child.wait().await.map(End::Exited)
-    }
-
-    /// Asks the group to end, kills what is left of it after a while.
-    async fn terminated(mut self) -> Error {
-        #[cfg(unix)]
-        if let Some(group) = self.id() {
-            use rustix::process::{Signal, kill_process_group, test_kill_process_group};
-            let _ = kill_process_group(group, Signal::TERM);
-            // A stopped process would not notice.
-            let _ = kill_process_group(group, Signal::CONT);
-            let gone = async {
-                let _ = self.child.wait().await;
-                // Its children may take longer; nobody tells us when they end.
-                while test_kill_process_group(group).is_ok() {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            };
-            if tokio::time::timeout(GRACE, gone).await.is_err() {
-                let _ = kill_process_group(group, Signal::KILL);
-            }
-        }
-        let _ = self.child.kill().await;
-        Error::interrupted()
-    }
-
-    /// Kills the whole group, if its leader has not been waited for: after that the number may
-    /// belong to somebody else.
-    fn kill(&mut self) {
-        #[cfg(unix)]
-        if let Some(group) = self.id() {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-        let _ = self.child.start_kill();
-    }
-
-    #[cfg(unix)]
-    fn id(&self) -> Option<rustix::process::Pid> {
-        rustix::process::Pid::from_raw(i32::try_from(self.child.id()?).ok()?)
-    }
-
-    /// What the tool does, without waiting and without taking note of its end.
-    #[cfg(unix)]
-    fn state(&self) -> State {
-        use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
-
-        let Some(id) = self.id() else { return State::Ended };
-        let options = WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        match waitid(WaitId::Pid(id), options) {
-            Ok(Some(status)) => match status.stopping_signal() {
-                Some(signal) if signal == Signal::TTIN.as_raw() || signal == Signal::TTOU.as_raw() => {
-                    State::WaitsForTerminal
-                }
-                // Somebody has stopped it by hand and will continue it.
-                Some(_) => State::Running,
-                None => State::Ended,
-            },
-            Ok(None) => State::Running,
-            Err(_) => State::Ended,
-        }
-    }
-}
-
-/// What a running tool does.
-#[cfg(unix)]
-enum State {
-    Running,
-    Ended,
-    /// The system stopped it because it, or a child of it, asked the terminal for input (a password,
-    /// say). It would wait for ever.
-    WaitsForTerminal,
-}
-
-impl Drop for ProcessGroup {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }
 
 /// Reads what a short-lived program of ours writes, blocking, bounded by nothing but its end.

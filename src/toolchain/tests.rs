@@ -25,9 +25,18 @@ impl Workshop {
         std::fs::create_dir_all(&root).unwrap();
         let tools = root.with_file_name("tools");
         std::fs::create_dir_all(&tools).unwrap();
+        let cache = root.with_file_name("cache");
         let project = Project { root, name: "hello".into(), ..Project::default() };
         let env = [("PATH".to_string(), format!("{}:/usr/bin:/bin", tools.display()))].into();
-        let opts = BuildOptions { for_dev: false, output: ToolOutput::Stderr, env, interactive: false, offline: false };
+        let opts = BuildOptions {
+            for_dev: false,
+            output: ToolOutput::Stderr,
+            env,
+            interactive: false,
+            offline: false,
+            wit: WitFetch::Missing,
+            cache,
+        };
         Workshop { folder, project, opts }
     }
 

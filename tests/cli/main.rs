@@ -26,6 +26,10 @@ mod oci_supply;
 mod oci_transfer;
 mod templates;
 mod terminals;
+mod wit;
+mod wit_errors;
+mod wit_registries;
+mod wit_sources;
 
 /// A file that no `mod` line names would silently test nothing.
 #[test]

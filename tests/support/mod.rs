@@ -14,6 +14,7 @@ pub mod terminal;
 pub mod upstream;
 pub mod registry;
 pub mod wasmtime;
+pub mod wit_registry;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -36,6 +36,14 @@ pub struct Args {
     #[arg(long)]
     fresh: bool,
 
+    /// Do not fetch WIT packages that are missing
+    #[arg(long, conflicts_with = "locked")]
+    skip_fetch: bool,
+
+    /// Fail if wkg.lock would have to change
+    #[arg(long)]
+    locked: bool,
+
     /// Open the browser when the first version serves
     #[arg(long)]
     open: bool,
@@ -60,6 +68,7 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         env: ctx.env.as_ref().clone(),
         tool_output: ToolOutput::Copied { colour: ctx.shell.has_colour() },
         offline: ctx.offline,
+        wit: super::wit_fetch(args.skip_fetch, args.locked),
         cache: ctx.dirs.cache.clone(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

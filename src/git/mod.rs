@@ -1,8 +1,10 @@
-//! Fetching a repository with the `git` program, so that the user's own set-up (keys, credential
+//! Git repositories: their URLs, and fetching one with the `git` program, so that the user's own set-up (keys, credential
 //! helpers, proxies, rewritten URLs) works as everywhere else.
 //!
 //! Nothing of the repository is executed: hooks are looked for in a folder that does not exist, no
 //! template folder is copied, submodules stay away, and transports that run commands are off.
+
+mod repository;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,11 +16,11 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::{Instant, timeout_at};
 
-use super::process::{Place, Running};
-use super::source::Repository;
-use super::staging::Staging;
 use crate::error::{Context as _, Error, Result};
+use crate::process::{Leave, Place, Running};
 use crate::progress::Progress;
+
+pub use repository::{Repository, is_git_url, without_password};
 
 /// The folder in the temporary one. git runs beside it, so that any path to there will do.
 const CLONE: &str = "repository";
@@ -55,13 +57,17 @@ const SETTINGS: [&str; 9] = [
 ];
 
 /// What decides how git is run.
-pub(super) struct Git<'a> {
+pub struct Git<'a> {
+    /// The environment of git.
     pub env: &'a BTreeMap<String, String>,
     /// Whether git may ask for a password.
     pub interactive: bool,
     /// How long to wait for all that is tried, and again if git asks.
     pub patience: Duration,
-    pub staging: &'a Staging,
+    /// A temporary folder of the caller: the clone and what git says go there.
+    pub folder: &'a Path,
+    /// A hint about what works without git, for those who have none.
+    pub instead: &'a str,
 }
 
 /// A way to get what was asked for.
@@ -95,7 +101,7 @@ impl Git<'_> {
             None => [Method::NewestCommit, Method::Everything],
             Some(_) => [Method::OneCommit, Method::EverythingThenOne],
         };
-        let clone = self.staging.path(CLONE);
+        let clone = self.folder.join(CLONE);
         let deadline = Instant::now() + self.patience;
         let mut tried = Vec::new();
         let mut asking = false;
@@ -172,12 +178,13 @@ impl Git<'_> {
         deadline: Instant,
     ) -> Result<Result<(), Failure>> {
         // A file, not a pipe: a credential daemon that git starts keeps a pipe open for ever.
-        let log = self.staging.path("git.log");
+        let log = self.folder.join("git.log");
         let said = File::create(&log).context(|| format!("cannot write `{}`", log.display()))?;
         let mut command = self.command(asking);
         command.args(arguments).stdout(Stdio::null()).stderr(said);
         let place = if asking { Place::AtTheTerminal } else { Place::Apart };
-        let mut git = Running::start(command, place).map_err(|error| cannot_start(&error))?;
+        let started = Running::start(&mut command, place, Leave::Asked);
+        let mut git = started.map_err(|error| cannot_start(&error, self.instead))?;
         let ended = timeout_at(deadline, git.wait()).await;
         drop(git);
         let said = last_lines(&log, repository);
@@ -198,7 +205,7 @@ impl Git<'_> {
 
     fn command(&self, asking: bool) -> Command {
         let mut command = Command::new("git");
-        command.current_dir(self.staging.path("")).env_clear().envs(self.env);
+        command.current_dir(self.folder).env_clear().envs(self.env);
         for name in OF_ANOTHER_REPOSITORY {
             command.env_remove(name);
         }
@@ -207,7 +214,7 @@ impl Git<'_> {
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }
-        let no_hooks = self.staging.path("no-hooks");
+        let no_hooks = self.folder.join("no-hooks");
         command.arg("-c").arg(format!("core.hooksPath={}", no_hooks.display()));
         if asking {
             command.stdin(Stdio::inherit());
@@ -254,7 +261,7 @@ impl Failure {
     }
 }
 
-fn cannot_start(error: &io::Error) -> Error {
+fn cannot_start(error: &io::Error, instead: &str) -> Error {
     if error.kind() != io::ErrorKind::NotFound {
         return Error::caused_by("cannot start `git`", error);
     }
@@ -266,7 +273,7 @@ fn cannot_start(error: &io::Error) -> Error {
         } else {
             "install it with your package manager, for example: sudo apt-get install git"
         })
-        .hint("the templates inside wash need no git: wash new --list")
+        .hint(instead)
 }
 
 fn explain(repository: &Repository, tried: &[Failure]) -> Error {
@@ -320,7 +327,7 @@ mod tests {
     }
 
     fn repository(url: &str, git_ref: Option<&str>) -> Repository {
-        Repository { url: url.into(), git_ref: git_ref.map(ToString::to_string), subfolder: None }
+        Repository { url: url.into(), git_ref: git_ref.map(ToString::to_string) }
     }
 
     #[test]
@@ -358,9 +365,15 @@ mod tests {
         fs::write(&git, "#!/bin/sh\necho waiting >&2\nsleep 1000\n").unwrap();
         fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).unwrap();
         let env = BTreeMap::from([("PATH".to_string(), format!("{}:/usr/bin:/bin", folder.path().display()))]);
-        let staging = Staging::beside(&folder.path().join("x")).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
         // Long enough for the shell to say something, also on a busy machine.
-        let git = Git { env: &env, interactive: true, patience: Duration::from_secs(2), staging: &staging };
+        let git = Git {
+            env: &env,
+            interactive: true,
+            patience: Duration::from_secs(2),
+            folder: temporary.path(),
+            instead: "",
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let error =
             runtime.block_on(git.fetch(&repository("https://h/r", None), &crate::progress::Silent)).unwrap_err();

@@ -1,0 +1,422 @@
+//! Registries of WIT packages, through the client library of `wkg`.
+//!
+//! Which registry has a package is said by the user's configuration of `wkg` (a mapping of the package
+//! or its namespace), else by the project's `wit.registries`, in their order, else by what is well
+//! known. Credentials are those of `wit.registries`, of `wkg`, or of docker. Every wait has a bound,
+//! because the library has none.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::secrets::RegistryAuth;
+use semver::Version;
+use wasm_pkg_client::{Client, Config, ContentDigest, Error as ClientError, PackageRef, Registry as Host, Release};
+use wit_parser::PackageName;
+
+use super::lock::Entry;
+use super::name::Name;
+use crate::error::{Context as _, Error, Result};
+use crate::git::without_password;
+
+/// A registry answers in a second. One that needs longer than this is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a package may take. Packages have some ten kilobytes.
+const CONTENT_PATIENCE: Duration = Duration::from_secs(2 * 60);
+/// A WIT package is smaller by far.
+const MOST_BYTES: usize = 64 << 20;
+/// Namespaces whose registries are known beside those that the library knows.
+const WELL_KNOWN: &[(&str, &str)] = &[("wasmcloud", "wasmcloud.com"), ("wrpc", "bytecodealliance.org")];
+
+/// An entry of `wit.registries`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Registry {
+    /// `https://host[:port][/path]`, `http://…` or without a scheme.
+    pub url: String,
+    /// `USER:PASSWORD`, or a token alone.
+    pub token: Option<String>,
+}
+
+/// A token must not end up in a log.
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", without_password(&self.url))
+    }
+}
+
+/// What a registry has of a package.
+#[derive(Debug)]
+pub struct Fetched {
+    pub registry: String,
+    pub version: Version,
+    pub digest: String,
+    pub bytes: Vec<u8>,
+}
+
+/// All registries of a project.
+pub struct Registries {
+    /// By the user's configuration of `wkg`.
+    user: Client,
+    /// By the project's settings.
+    project: Vec<Registry>,
+}
+
+/// Why nothing was got, a line for each registry that was asked.
+pub type Tried = Vec<String>;
+
+impl Registries {
+    /// Reads what is configured; asks nobody yet.
+    ///
+    /// Errors: a configuration that cannot be read, a URL that is none.
+    pub fn new(registries: &[Registry], env: &BTreeMap<String, String>) -> Result<Self> {
+        let mut config = Config::default();
+        if let Some(path) = user_config(env) {
+            match std::fs::read_to_string(&path) {
+                Ok(text) => {
+                    let user = Config::from_toml(&text)
+                        .context(|| format!("`{}` is not a configuration of wkg", path.display()))?;
+                    config.merge(user);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::caused_by(format!("cannot read `{}`", path.display()), &error)),
+            }
+        }
+        for registry in registries {
+            registry.parts()?;
+        }
+        Ok(Registries { user: Client::new(config), project: registries.to_vec() })
+    }
+
+    /// The clients to ask for a package, in order, with the names of their registries.
+    fn of(&self, package: &PackageRef) -> Vec<(String, Client)> {
+        let config = self.user.config();
+        let resolved = config.resolve_registry(package).map(ToString::to_string);
+        let is_mapped = config.package_registry_override(package).is_some()
+            || config.namespace_registry(package.namespace()).is_some();
+        if let (true, Some(registry)) = (is_mapped, &resolved) {
+            return vec![(registry.clone(), self.user.clone())];
+        }
+        let mut clients: Vec<(String, Client)> =
+            self.project.iter().filter_map(|registry| registry.client(package).ok()).collect();
+        if let Some(registry) = resolved {
+            clients.push((registry, self.user.clone()));
+        } else if let Some((_, registry)) =
+            WELL_KNOWN.iter().find(|(namespace, _)| *namespace == package.namespace().as_ref())
+            && let Ok(host) = registry.parse::<Host>()
+        {
+            let mut config = config.clone();
+            config.set_default_registry(Some(host));
+            clients.push((registry.to_string(), Client::new(config)));
+        }
+        clients
+    }
+
+    /// Asks for the versions of a package, from old to new; the first registry that has it counts.
+    pub async fn versions(&self, name: &Name) -> Result<Vec<Version>, Tried> {
+        let package = package_ref(name)?;
+        let mut tried = Vec::new();
+        for (registry, client) in self.of(&package) {
+            match within(PATIENCE, client.list_all_versions(&package)).await {
+                Ok(versions) => {
+                    let mut versions: Vec<Version> =
+                        versions.into_iter().filter(|info| !info.yanked).map(|info| info.version).collect();
+                    versions.sort();
+                    if !versions.is_empty() {
+                        return Ok(versions);
+                    }
+                    tried.push(format!("{registry}: no versions of `{name}`"));
+                }
+                Err(why) => tried.push(format!("{registry}: {}", why.about(name))),
+            }
+        }
+        Err(or_unknown(tried, name))
+    }
+
+    /// Fetches a version of a package.
+    pub async fn release(&self, name: &PackageName) -> Result<Fetched, Tried> {
+        let package = package_ref(&Name::from(name))?;
+        let Some(version) = &name.version else { return Err(vec!["the world names no version".into()]) };
+        let mut tried = Vec::new();
+        for (registry, client) in self.of(&package) {
+            let fetched = async {
+                let release = within(PATIENCE, client.get_release(&package, version)).await?;
+                let bytes = content(&client, &package, &release).await?;
+                Ok((release, bytes))
+            };
+            match fetched.await {
+                Ok((release, bytes)) => {
+                    let digest = release.content_digest.to_string();
+                    return Ok(Fetched { registry, version: release.version, digest, bytes });
+                }
+                Err(why) => tried.push(format!("{registry}: {}", self.explain(&client, &package, name, &why).await)),
+            }
+        }
+        Err(or_unknown(tried, &Name::from(name)))
+    }
+
+    /// Fetches exactly the bytes that are locked.
+    pub async fn locked(&self, entry: &Entry) -> Result<Vec<u8>, Tried> {
+        let wrong = |what: String| vec![format!("wkg.lock: {what}")];
+        let package: PackageRef = entry.name.parse().map_err(|error| wrong(format!("{error}")))?;
+        let release = Release {
+            version: Version::parse(&entry.version).map_err(|error| wrong(error.to_string()))?,
+            content_digest: entry.digest.parse::<ContentDigest>().map_err(|error| wrong(format!("{error}")))?,
+        };
+        let mut tried = Vec::new();
+        for (registry, client) in self.of(&package) {
+            match content(&client, &package, &release).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(why) => tried.push(format!("{registry}: {} (locked as {})", why.text(), entry.digest)),
+            }
+        }
+        let name: Name = Name::parse(&entry.name).map_err(|error| wrong(error.to_string()))?;
+        Err(or_unknown(tried, &name))
+    }
+
+    /// Says which versions there are, where there is the package but not the version.
+    async fn explain(&self, client: &Client, package: &PackageRef, name: &PackageName, why: &Why) -> String {
+        if let Why::Missing = why
+            && let Ok(versions) = within(PATIENCE, client.list_all_versions(package)).await
+            && !versions.is_empty()
+        {
+            let mut versions: Vec<Version> = versions.into_iter().map(|info| info.version).collect();
+            versions.sort();
+            let shown: Vec<String> = versions.iter().rev().take(8).map(ToString::to_string).collect();
+            return format!(
+                "has no version {}, but {}",
+                name.version.as_ref().map(ToString::to_string).unwrap_or_default(),
+                shown.join(", ")
+            );
+        }
+        why.about(&Name::from(name))
+    }
+}
+
+impl Registry {
+    /// A client that asks this registry for a package.
+    fn client(&self, package: &PackageRef) -> Result<(String, Client)> {
+        let (host, prefix, scheme) = self.parts()?;
+        let key = quoted(&host);
+        let mut text = match prefix {
+            // With a path, the registry is used as it is: nobody is asked where its packages are.
+            Some(prefix) => format!(
+                "[package_registry_overrides]\n{} = {{ registry = {key}, metadata = {{ preferredProtocol = \"oci\", \
+                 oci = {{ registry = {key}, namespacePrefix = {} }} }} }}\n",
+                quoted(&package.to_string()),
+                quoted(&format!("{prefix}/")),
+            ),
+            None => format!("default_registry = {key}\n"),
+        };
+        text.push_str(&format!(
+            "[registry.{key}]\ntype = \"oci\"\n[registry.{key}.oci]\nprotocol = {}\n",
+            quoted(scheme)
+        ));
+        if let Some((user, password)) = self.credentials() {
+            text.push_str(&format!("auth = {{ username = {}, password = {} }}\n", quoted(&user), quoted(&password)));
+        }
+        // The error of the library would show the text, and with it the token.
+        let config = Config::from_toml(&text)
+            .map_err(|_| Error::usage(format!("`{self:?}` cannot be a registry")).hint("write https://HOST"))?;
+        Ok((host, Client::new(config)))
+    }
+
+    /// Host with port, path, and scheme. A registry on this machine need not have a certificate.
+    fn parts(&self) -> Result<(String, Option<String>, &'static str)> {
+        let (scheme, rest) = match self.url.split_once("://") {
+            Some(("https", rest)) => (Some("https"), rest),
+            Some(("http", rest)) => (Some("http"), rest),
+            Some((scheme, _)) => {
+                return Err(Error::usage(format!("`{self:?}` cannot be a registry: `{scheme}` is not spoken"))
+                    .hint("write https://HOST"));
+            }
+            None => (None, self.url.as_str()),
+        };
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let path = path.trim_matches('/');
+        if host.is_empty() || host.contains('@') {
+            return Err(Error::usage(format!("`{self:?}` cannot be a registry: it is not a host and a path"))
+                .hint("write https://HOST, and credentials as `token` beside it: USER:PASSWORD"));
+        }
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let scheme = scheme.unwrap_or(if is_loopback(name) { "http" } else { "https" });
+        Ok((host.to_string(), (!path.is_empty()).then(|| path.to_string()), scheme))
+    }
+
+    fn credentials(&self) -> Option<(String, String)> {
+        let token = self.token.as_ref().filter(|token| !token.is_empty())?;
+        Some(match token.split_once(':') {
+            Some((user, password)) => (user.to_string(), password.to_string()),
+            // Registries that take tokens ignore the name beside it.
+            None => ("token".to_string(), token.clone()),
+        })
+    }
+}
+
+/// Pulls an artifact with one layer: a WIT package, or an archive.
+pub async fn pull(reference: &str, registries: &[Registry]) -> Result<Vec<u8>> {
+    let cannot = || format!("cannot pull `{reference}`");
+    let parsed: oci_client::Reference = reference.parse().context(cannot)?;
+    let host = parsed.resolve_registry();
+    let settings = registries.iter().find(|registry| registry.parts().is_ok_and(|(name, _, _)| name == host));
+    let scheme = match settings {
+        Some(settings) => settings.parts()?.2,
+        None if is_loopback(host.rsplit_once(':').map_or(host, |(name, _)| name)) => "http",
+        None => "https",
+    };
+    let protocol = if scheme == "http" { ClientProtocol::Http } else { ClientProtocol::Https };
+    let auth = match settings.and_then(Registry::credentials) {
+        Some((user, password)) => RegistryAuth::Basic(user, password),
+        None => docker_auth(host),
+    };
+    let client = oci_client::Client::new(ClientConfig { protocol, ..ClientConfig::default() });
+    let pulled = async {
+        let (manifest, _) = client.pull_image_manifest(&parsed, &auth).await.context(cannot)?;
+        let layer = manifest
+            .layers
+            .first()
+            .ok_or_else(|| Error::failed(cannot()).cause("the artifact has no content (no layer)"))?;
+        if usize::try_from(layer.size).is_ok_and(|size| size > MOST_BYTES) {
+            return Err(Error::failed(cannot()).cause(format!("it has more than {} MiB", MOST_BYTES >> 20)));
+        }
+        let mut bytes = Vec::new();
+        // The client checks the digest of what it pulls.
+        client.pull_blob(&parsed, layer, &mut bytes).await.context(cannot)?;
+        Ok(bytes)
+    };
+    match tokio::time::timeout(CONTENT_PATIENCE, pulled).await {
+        Ok(result) => result.map_err(|error: Error| {
+            error.hint(format!("see whether it is there, and whether you may read it: docker login {host}"))
+        }),
+        Err(_) => {
+            Err(Error::failed(cannot()).cause(format!("no answer within {} seconds", CONTENT_PATIENCE.as_secs())))
+        }
+    }
+}
+
+fn docker_auth(host: &str) -> RegistryAuth {
+    match docker_credential::get_credential(host) {
+        Ok(docker_credential::DockerCredential::UsernamePassword(user, password)) => {
+            RegistryAuth::Basic(user, password)
+        }
+        _ => RegistryAuth::Anonymous,
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.starts_with("127.") || host == "[::1]"
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn package_ref(name: &Name) -> Result<PackageRef, Tried> {
+    name.to_string().parse().map_err(|error: ClientError| vec![format!("registries cannot have `{name}`: {error}")])
+}
+
+fn or_unknown(tried: Tried, name: &Name) -> Tried {
+    if tried.is_empty() { vec![format!("no registry is known for the namespace `{}`", name.namespace)] } else { tried }
+}
+
+/// Where `wkg` keeps its configuration.
+fn user_config(env: &BTreeMap<String, String>) -> Option<PathBuf> {
+    if let Some(path) = env.get("WKG_CONFIG_FILE").filter(|path| !path.is_empty()) {
+        return Some(path.into());
+    }
+    let base = match env.get("XDG_CONFIG_HOME").filter(|path| !path.is_empty()) {
+        Some(path) => PathBuf::from(path),
+        None if cfg!(windows) => PathBuf::from(env.get("APPDATA")?),
+        None => PathBuf::from(env.get("HOME")?).join(".config"),
+    };
+    Some(base.join("wasm-pkg").join("config.toml"))
+}
+
+async fn content(client: &Client, package: &PackageRef, release: &Release) -> Result<Vec<u8>, Why> {
+    let all = async {
+        let mut stream = client.stream_content(package, release).await?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            bytes.extend_from_slice(&chunk?);
+            if bytes.len() > MOST_BYTES {
+                return Err(ClientError::InvalidContent(format!("it has more than {} MiB", MOST_BYTES >> 20)));
+            }
+        }
+        Ok(bytes)
+    };
+    within(CONTENT_PATIENCE, all).await
+}
+
+/// Why a registry did not give something.
+enum Why {
+    Missing,
+    /// Not allowed to those whom it does not know, which registries also say of what they do not have.
+    Refused,
+    Other(String),
+}
+
+impl Why {
+    fn text(&self) -> String {
+        match self {
+            Why::Missing => "it is not there".into(),
+            Why::Refused => "it is missing, or private".into(),
+            Why::Other(text) => text.clone(),
+        }
+    }
+
+    fn about(&self, name: &Name) -> String {
+        match self {
+            Why::Missing => format!("has no package `{name}`"),
+            Why::Refused => format!("has no package `{name}`, or it is private"),
+            Why::Other(text) => text.clone(),
+        }
+    }
+}
+
+async fn within<T>(patience: Duration, work: impl Future<Output = Result<T, ClientError>>) -> Result<T, Why> {
+    match tokio::time::timeout(patience, work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(why(&error)),
+        Err(_) => Err(Why::Other(format!("no answer within {} seconds", patience.as_secs()))),
+    }
+}
+
+fn why(error: &ClientError) -> Why {
+    if matches!(error, ClientError::PackageNotFound) {
+        return Why::Missing;
+    }
+    // What the client's errors are made of is not part of its interface, but their texts are stable.
+    let mut texts = Vec::new();
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !texts.iter().any(|seen: &String| seen.contains(&text)) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    if let ClientError::RegistryError(error) = error {
+        texts.extend(error.chain().map(ToString::to_string));
+        texts.dedup();
+    }
+    let text = texts.join(": ");
+    let lower = text.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if says(&[
+        "name_unknown",
+        "name unknown",
+        "manifest unknown",
+        "manifest_unknown",
+        "not found",
+        "404",
+        "no such file",
+    ]) {
+        Why::Missing
+    } else if says(&["unauthorized", "not authorized", "denied", "401", "403", "authentication failure"]) {
+        Why::Refused
+    } else {
+        Why::Other(text)
+    }
+}
