@@ -23,7 +23,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Result};
 use crate::host::{Host, Ready, Slot, StartError};
-use crate::plugins::{Installed, InstalledOptions};
+use crate::plugins::remote::ServerUrl;
+use crate::plugins::{Installed, InstalledOptions, keyvalue};
 use crate::project::{self, Project, settings};
 use crate::runtime::engine::{Engine, EngineOptions};
 use crate::runtime::http::server::{Bound, Server};
@@ -93,7 +94,7 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
     let server = bound.serve(gateway.clone(), serving_threads())?;
     feed.tell(listening(&server));
 
-    let capabilities = Installed::new(&kept_data(&project))?;
+    let capabilities = Installed::new(&kept_data(&project)?)?;
     if opts.fresh {
         capabilities.fresh(&assemble::id(&project)).await?;
     }
@@ -322,8 +323,9 @@ impl Session {
     /// Puts the settings in force that are not part of the workload.
     fn apply(&mut self, project: &Project, address: SocketAddr) -> Result<()> {
         let (old, new) = (&self.project.settings.dev, &project.settings.dev);
-        if old.wasi_keyvalue_path != new.wasi_keyvalue_path || old.wasi_blobstore_path != new.wasi_blobstore_path {
-            self.host.replace_capabilities(self.host.capabilities().with(&kept_data(project))?);
+        let kept = kept_data(project)?;
+        if kept != kept_data(&self.project)? {
+            self.host.replace_capabilities(self.host.capabilities().with(&kept)?);
         }
         if old.address != new.address
             && let Some(server) = &self.server
@@ -569,10 +571,26 @@ fn is_settings_file(project: &Project, path: &Path) -> bool {
         && path.extension().is_some_and(|end| ["yaml", "yml", "json", "toml"].iter().any(|known| end == *known))
 }
 
-fn kept_data(project: &Project) -> InstalledOptions {
+/// Where the capabilities keep their data. A key of a capability's own goes before `data_nats_url`.
+fn kept_data(project: &Project) -> Result<InstalledOptions> {
     let dev = &project.settings.dev;
     let path = |path: &Option<String>| path.as_ref().map(|path| project.root.join(path));
-    InstalledOptions { keyvalue_path: path(&dev.wasi_keyvalue_path), blobstore_path: path(&dev.wasi_blobstore_path) }
+    let nats_url = server("dev.data_nats_url", &dev.data_nats_url, ServerUrl::nats)?;
+    let keyvalue_nats = server("dev.wasi_keyvalue_nats_url", &dev.wasi_keyvalue_nats_url, ServerUrl::nats)?;
+    let keyvalue_redis = server("dev.wasi_keyvalue_redis_url", &dev.wasi_keyvalue_redis_url, ServerUrl::redis)?;
+    let keyvalue = match (path(&dev.wasi_keyvalue_path), keyvalue_nats, keyvalue_redis, nats_url.clone()) {
+        (Some(folder), ..) => keyvalue::Storage::Folder(folder),
+        (None, None, Some(url), _) => keyvalue::Storage::Redis(url),
+        (None, Some(url), ..) | (None, None, None, Some(url)) => keyvalue::Storage::Nats(url),
+        (None, None, None, None) => keyvalue::Storage::Memory,
+    };
+    Ok(InstalledOptions { keyvalue, blobstore_path: path(&dev.wasi_blobstore_path), nats_url })
+}
+
+/// Reads the address of a server. The error does not repeat it: it may have a password in it.
+fn server<T>(key: &str, url: &Option<String>, read: fn(&str) -> Result<T, String>) -> Result<Option<T>> {
+    let read = url.as_deref().map(read).transpose();
+    read.map_err(|reason| Error::usage(format!("`{key}` is wrong: {reason}")))
 }
 
 fn address_of(project: &Project, port: Option<u16>) -> Result<SocketAddr> {

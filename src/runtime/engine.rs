@@ -42,6 +42,9 @@ pub struct Engine {
 impl Engine {
     /// Starts an engine, with the largest number of instance slots that the machine has addresses for.
     pub fn new(opts: &EngineOptions) -> Result<Self> {
+        // Two libraries for it are among the dependencies' dependencies, so that rustls does not choose
+        // by itself. Whoever embeds us may have chosen before; that stays.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let functions = opts.cache_dir.as_ref().map(|dir| FunctionCache::open(dir.join("functions")));
         let mut failure = None;
         for slots in SLOTS.map(Some).into_iter().chain([None]) {

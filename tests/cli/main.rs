@@ -8,6 +8,7 @@ mod support;
 mod build;
 mod completion;
 mod config;
+mod dev_backends;
 mod dev_edits;
 mod dev_guests;
 mod dev_process;

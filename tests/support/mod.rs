@@ -8,6 +8,7 @@
 
 pub mod dev;
 pub mod guests;
+pub mod servers;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 pub use dev::Dev;
+pub use servers::Server;
 
 /// Only a failing test waits this long. Toolchains on a busy machine are slow.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
 //! What guests call: names and handles of `wasi:blobstore`, then the backend.
 
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
 use super::ForComponent;
@@ -9,36 +9,24 @@ use super::incoming::IncomingValue;
 use super::names::ObjectNames;
 use super::outgoing::OutgoingValue;
 use crate::plugins::bindings::wasi::blobstore::{blobstore, container, types};
+use crate::plugins::view::{View, ViewOf, Views};
 
 /// A guest's container.
 pub struct Container {
     id: ContainerId,
 }
 
-/// What a call needs of its store.
-pub struct View<'a> {
-    pub state: &'a ForComponent,
-    pub table: &'a mut ResourceTable,
-}
-
-/// Stands for [`View`] where the bindings ask for a type without a lifetime.
-pub struct Views;
-
-impl HasData for Views {
-    type Data<'a> = View<'a>;
-}
-
 /// Puts the interfaces into a linker.
-pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> wasmtime::Result<()> {
-    types::add_to_linker::<T, Views>(linker, view)?;
-    container::add_to_linker::<T, Views>(linker, view)?;
-    blobstore::add_to_linker::<T, Views>(linker, view)
+pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForComponent>) -> wasmtime::Result<()> {
+    types::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
+    container::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
+    blobstore::add_to_linker::<T, Views<ForComponent>>(linker, view)
 }
 
 /// Inside: what the guest is told. Outside: what ends the guest.
 type Reply<T> = wasmtime::Result<Result<T, String>>;
 
-impl<'a> View<'a> {
+impl<'a> View<'a, ForComponent> {
     // Borrowed from the component, not from this view, so that the table can be used beside it.
     fn backend(&self) -> &'a dyn Backend {
         &*self.state.backend
@@ -105,7 +93,7 @@ impl ForComponent {
     }
 }
 
-impl blobstore::Host for View<'_> {
+impl blobstore::Host for View<'_, ForComponent> {
     async fn create_container(&mut self, name: String) -> Reply<Resource<Container>> {
         let created = self.state.create(&name).await;
         self.push(created)
@@ -141,9 +129,9 @@ impl blobstore::Host for View<'_> {
     }
 }
 
-impl container::Host for View<'_> {}
+impl container::Host for View<'_, ForComponent> {}
 
-impl container::HostContainer for View<'_> {
+impl container::HostContainer for View<'_, ForComponent> {
     async fn name(&mut self, container: Resource<Container>) -> Reply<String> {
         Ok(Ok(self.id(&container)?.name.to_string()))
     }
@@ -218,7 +206,7 @@ impl container::HostContainer for View<'_> {
     }
 }
 
-impl container::HostStreamObjectNames for View<'_> {
+impl container::HostStreamObjectNames for View<'_, ForComponent> {
     async fn read_stream_object_names(&mut self, names: Resource<ObjectNames>, len: u64) -> Reply<(Vec<String>, bool)> {
         let (backend, names) = (self.backend(), self.table.get_mut(&names)?);
         Ok(names.take(backend, len).await)
@@ -235,9 +223,9 @@ impl container::HostStreamObjectNames for View<'_> {
     }
 }
 
-impl types::Host for View<'_> {}
+impl types::Host for View<'_, ForComponent> {}
 
-impl types::HostOutgoingValue for View<'_> {
+impl types::HostOutgoingValue for View<'_, ForComponent> {
     async fn new_outgoing_value(&mut self) -> wasmtime::Result<Resource<OutgoingValue>> {
         Ok(self.table.push(OutgoingValue::default())?)
     }
@@ -272,7 +260,7 @@ impl types::HostOutgoingValue for View<'_> {
     }
 }
 
-impl types::HostIncomingValue for View<'_> {
+impl types::HostIncomingValue for View<'_, ForComponent> {
     async fn incoming_value_consume_sync(&mut self, value: Resource<IncomingValue>) -> Reply<Vec<u8>> {
         Ok(self.table.delete(value)?.bytes().await)
     }

@@ -1,0 +1,187 @@
+//! Capabilities whose data is on real servers, under `wash dev`.
+
+use std::path::PathBuf;
+
+use crate::support::{Dev, Sandbox, Server, guests, servers, write};
+
+fn serve(settings: &str) -> (Sandbox, PathBuf, Dev) {
+    let sandbox = Sandbox::new();
+    let root = sandbox.copying_project("probe", &guests::probe_version(1), settings);
+    let mut dev = sandbox.dev(&root, &[]);
+    dev.ready();
+    (sandbox, root, dev)
+}
+
+/// Waits until a PUT works.
+#[track_caller]
+fn accepts(dev: &Dev, path: &str, body: &str) {
+    let deadline = std::time::Instant::now() + dev.patience;
+    loop {
+        let answer = dev.send("PUT", path, body);
+        if answer.status == 204 {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "{path} still answers {answer:?}");
+    }
+}
+
+#[test]
+fn key_value_data_is_kept_on_the_server_that_the_settings_name() {
+    let (nats, redis) = (Server::nats(), Server::redis());
+    for (key, url) in [("wasi_keyvalue_nats_url", nats.url()), ("wasi_keyvalue_redis_url", redis.url())] {
+        let (sandbox, root, mut dev) = serve(&format!("dev:\n  {key}: {url}\n"));
+        assert_eq!(dev.send("PUT", "/kv/shop/apples", "7").status, 204);
+        assert_eq!(dev.get("/kv/shop/apples").body, "7");
+        assert_eq!(dev.get("/kv/other/apples").status, 404, "buckets are separate");
+        assert_eq!(dev.send("POST", "/incr/shop/visits?by=5", "").body, "5");
+        assert_eq!(dev.send("POST", "/incr/shop/visits", "").body, "6");
+        assert_eq!(dev.get("/kv/shop/visits").body, "6", "a count is decimal digits everywhere");
+        assert_eq!(dev.send("POST", "/batch/shop2", "").body.lines().last(), Some("left batch-c"));
+        write(&root.join("input.wasm"), guests::probe_version(2));
+        dev.ready();
+        dev.answers("/version", &guests::marker(2));
+        assert_eq!(dev.get("/kv/shop/apples").body, "7", "after a swap");
+        dev.stop();
+
+        let mut dev = sandbox.dev(&root, &[]);
+        dev.ready();
+        assert_eq!(dev.get("/kv/shop").body, "apples\nvisits\n", "after a restart");
+        dev.stop();
+        let mut dev = sandbox.dev(&root, &["--fresh"]);
+        dev.ready();
+        assert_eq!(dev.get("/kv/shop").body, "", "a fresh start");
+        dev.stop();
+    }
+}
+
+#[test]
+fn projects_on_the_same_server_do_not_see_each_others_data() {
+    for (key, server) in [("wasi_keyvalue_nats_url", Server::nats()), ("wasi_keyvalue_redis_url", Server::redis())] {
+        let settings = format!("dev:\n  {key}: {}\n", server.url());
+        let sandbox = Sandbox::new();
+        let mut started = ["one", "two"].map(|name| {
+            let root = sandbox.copying_project(name, &guests::probe(), &settings);
+            let mut dev = sandbox.dev(&root, &[]);
+            dev.ready();
+            dev
+        });
+        assert_eq!(started[0].send("PUT", "/kv/default/k", "secret").status, 204);
+        assert_eq!(started[1].get("/kv/default/k").status, 404, "{key}");
+        assert_eq!(started[1].get("/kv/default").body, "", "{key}");
+        assert_eq!(started[1].send("DELETE", "/kv/default/k", "").status, 204);
+        assert_eq!(started[0].get("/kv/default/k").body, "secret", "{key}");
+        started[0].interrupt();
+        started[1].interrupt();
+        assert_eq!(started.each_mut().map(Dev::wait), [130, 130]);
+    }
+}
+
+#[test]
+fn a_server_that_is_down_is_an_error_for_the_guest_and_data_is_there_again_when_it_is_up() {
+    for (key, mut server) in [("wasi_keyvalue_nats_url", Server::nats()), ("wasi_keyvalue_redis_url", Server::redis())]
+    {
+        // Down at the start: the loop starts all the same.
+        server.stop();
+        let (_sandbox, _root, dev) = serve(&format!("dev:\n  {key}: {}\n", server.url()));
+        let refused = dev.get("/kv/shop/apples");
+        assert_eq!(refused.status, 500, "{refused:?}");
+        assert!(
+            refused.body.starts_with("other: cannot reach the ") && refused.body.contains(&server.url()),
+            "{refused:?}"
+        );
+        assert_eq!(dev.get("/version").body, guests::marker(1));
+        server.start_again();
+        accepts(&dev, "/kv/shop/apples", "7");
+        assert_eq!(dev.get("/kv/shop/apples").body, "7");
+
+        // Gone while it was used.
+        server.stop();
+        let refused = dev.get("/kv/shop/apples");
+        assert_eq!(refused.status, 500, "{refused:?}");
+        assert_eq!(dev.get("/version").body, guests::marker(1));
+        server.start_again();
+        dev.answers("/kv/shop/apples", "7");
+        assert_eq!(dev.send("POST", "/incr/shop/n", "").body, "1", "{key}");
+        dev.stop();
+    }
+}
+
+#[test]
+fn passwords_of_servers_are_used_and_never_shown() {
+    for (key, server) in [
+        ("wasi_keyvalue_nats_url", Server::nats_with_password("pa55word")),
+        ("wasi_keyvalue_redis_url", Server::redis_with_password("pa55word")),
+    ] {
+        let (_sandbox, root, mut dev) = serve(&format!("dev:\n  {key}: {}\n", server.url()));
+        assert_eq!(dev.send("PUT", "/kv/shop/apples", "7").status, 204);
+        let wrong = server.url().replace("pa55word", "wr0ng");
+        let settings = std::fs::read_to_string(root.join(".wash/config.yaml")).unwrap();
+        write(&root.join(".wash/config.yaml"), settings.replace(&server.url(), &wrong));
+        dev.wait_for("settings-changed");
+        dev.ready();
+        let refused = dev.get("/kv/shop/apples");
+        assert_eq!(refused.status, 500, "{refused:?}");
+        assert!(refused.body.contains("***@127.0.0.1"), "{refused:?}");
+        let said = format!("{:?}\n{}\n{refused:?}", dev.events(), dev.stderr());
+        assert!(!said.contains("pa55word") && !said.contains("wr0ng"), "{said}");
+        dev.stop();
+    }
+}
+
+#[test]
+fn entries_with_names_give_a_component_several_backends_at_once() {
+    let (nats, redis) = (Server::nats(), Server::redis());
+    let entry = |name: &str, config: &str| {
+        format!("    - {{namespace: wasi, package: keyvalue, name: {name}, config: {{{config}}}}}\n")
+    };
+    let settings = [
+        "dev:\n  wasi_keyvalue_path: data/default\n  host_interfaces:\n".to_string(),
+        entry("cache", "backend: memory"),
+        entry("sessions", &format!("url: '{}'", redis.url())),
+        entry("orders", &format!("backend: nats, url: '{}'", nats.url())),
+        entry("files", "backend: filesystem, root: data/files"),
+        entry("prices", &format!("url: '{}', bucket: common-prices", nats.url())),
+    ]
+    .concat();
+    let (sandbox, root, dev) = serve(&settings);
+    for identifier in ["cache", "sessions", "orders", "files", "prices", "unnamed"] {
+        assert_eq!(dev.send("PUT", &format!("/kv/{identifier}/k"), identifier).status, 204, "{identifier}");
+    }
+    for identifier in ["cache", "sessions", "orders", "files", "prices", "unnamed"] {
+        assert_eq!(dev.get(&format!("/kv/{identifier}/k")).body, identifier);
+    }
+    assert!(root.join("data/files").is_dir() && root.join("data/default").is_dir());
+    dev.stop();
+    // Another project with an entry for the same bucket sees that one, and nothing else.
+    let settings = format!(
+        "dev:\n  host_interfaces:\n{}",
+        entry("shared", &format!("url: '{}', bucket: common-prices", nats.url()))
+    );
+    let other = sandbox.copying_project("other", &guests::probe(), &settings);
+    let mut dev = sandbox.dev(&other, &[]);
+    dev.ready();
+    assert_eq!(dev.get("/kv/shared/k").body, "prices");
+    assert_eq!(dev.get("/kv/orders/k").status, 404);
+    dev.stop();
+}
+
+#[test]
+fn an_entry_that_is_wrong_is_said_before_the_first_request() {
+    let sandbox = Sandbox::new();
+    let settings = "dev:\n  host_interfaces:\n    - {namespace: wasi, package: keyvalue, config: {backend: redis}}\n";
+    let root = sandbox.copying_project("probe", &guests::probe(), settings);
+    let mut dev = sandbox.dev(&root, &[]);
+    let report = dev.wait_for("not-ready");
+    assert_eq!(
+        report["error"]["message"], "the backend `redis` of `wasi:keyvalue` needs the setting `url`",
+        "{report}"
+    );
+    dev.stop();
+    let url = format!("redis://127.0.0.1:{}", servers::free_port());
+    let both = format!("dev:\n  wasi_keyvalue_path: data\n  wasi_keyvalue_redis_url: {url}\n");
+    let root = sandbox.copying_project("both", &guests::probe(), &both);
+    let output = sandbox.wash(["dev", "--port", "0"]).current_dir(&root).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("say where key-value data is kept"), "{stderr}");
+}
