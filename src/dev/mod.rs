@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::{Error, Result};
 use crate::host::{Host, Ready, Slot, StartError};
 use crate::plugins::remote::ServerUrl;
-use crate::plugins::{Installed, InstalledOptions, keyvalue};
+use crate::plugins::{Installed, InstalledOptions, keyvalue, messaging};
 use crate::project::{self, Project, settings};
 use crate::runtime::engine::{Engine, EngineOptions};
 use crate::runtime::http::server::{Bound, Server};
@@ -578,13 +578,17 @@ fn kept_data(project: &Project) -> Result<InstalledOptions> {
     let nats_url = server("dev.data_nats_url", &dev.data_nats_url, ServerUrl::nats)?;
     let keyvalue_nats = server("dev.wasi_keyvalue_nats_url", &dev.wasi_keyvalue_nats_url, ServerUrl::nats)?;
     let keyvalue_redis = server("dev.wasi_keyvalue_redis_url", &dev.wasi_keyvalue_redis_url, ServerUrl::redis)?;
+    let messaging_nats =
+        server("dev.wasmcloud_messaging_nats_url", &dev.wasmcloud_messaging_nats_url, ServerUrl::nats)?;
+    let messaging =
+        messaging_nats.or(nats_url.clone()).map_or(messaging::Transport::Memory, messaging::Transport::Nats);
     let keyvalue = match (path(&dev.wasi_keyvalue_path), keyvalue_nats, keyvalue_redis, nats_url.clone()) {
         (Some(folder), ..) => keyvalue::Storage::Folder(folder),
         (None, None, Some(url), _) => keyvalue::Storage::Redis(url),
         (None, Some(url), ..) | (None, None, None, Some(url)) => keyvalue::Storage::Nats(url),
         (None, None, None, None) => keyvalue::Storage::Memory,
     };
-    Ok(InstalledOptions { keyvalue, blobstore_path: path(&dev.wasi_blobstore_path), nats_url })
+    Ok(InstalledOptions { keyvalue, blobstore_path: path(&dev.wasi_blobstore_path), messaging, nats_url })
 }
 
 /// Reads the address of a server. The error does not repeat it: it may have a password in it.

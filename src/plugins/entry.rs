@@ -100,7 +100,8 @@ pub fn check_settings(entry: &HostInterface, known: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn list(names: &[&str]) -> String {
+/// Names with commas between them, for messages.
+pub fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 

@@ -43,6 +43,8 @@ pub struct InstalledOptions {
     pub keyvalue: keyvalue::Storage,
     /// A folder for `wasi:blobstore`, absolute; `None`: in memory.
     pub blobstore_path: Option<PathBuf>,
+    /// For `wasmcloud:messaging`.
+    pub messaging: messaging::Transport,
     /// The NATS server for entries of workloads that ask for NATS and do not say where.
     pub nats_url: Option<ServerUrl>,
 }
@@ -69,7 +71,7 @@ impl Installed {
             options: options.clone(),
             keyvalue: Keyvalue::new(&options.keyvalue, &servers)?,
             blobstore: Blobstore::new(options.blobstore_path.as_deref())?,
-            messaging: Messaging::in_memory(),
+            messaging: Messaging::new(&options.messaging, &servers),
             servers,
         })
     }
@@ -81,6 +83,9 @@ impl Installed {
         let other_nats = options.nats_url != self.options.nats_url;
         if other_nats || options.keyvalue != self.options.keyvalue {
             changed.keyvalue = self.keyvalue.with(&options.keyvalue, &servers)?;
+        }
+        if other_nats || options.messaging != self.options.messaging {
+            changed.messaging = self.messaging.with(&options.messaging, &servers);
         }
         if options.blobstore_path != self.options.blobstore_path {
             changed.blobstore = Blobstore::new(options.blobstore_path.as_deref())?;

@@ -134,6 +134,10 @@ pub struct Dev {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["nats://127.0.0.1:4222"]))]
     pub data_nats_url: Option<String>,
+    /// A NATS server that carries the messages of the loop: `nats://` or `tls://`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["nats://127.0.0.1:4222"]))]
+    pub wasmcloud_messaging_nats_url: Option<String>,
     /// A folder that keeps the key-value data of the loop across restarts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = [".wash/keyvalue"]))]

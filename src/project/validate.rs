@@ -84,6 +84,7 @@ impl Check<'_> {
     fn urls(&mut self, dev: &Dev) {
         for (key, url, schemes) in [
             ("dev.data_nats_url", &dev.data_nats_url, ["nats", "tls"]),
+            ("dev.wasmcloud_messaging_nats_url", &dev.wasmcloud_messaging_nats_url, ["nats", "tls"]),
             ("dev.wasi_keyvalue_nats_url", &dev.wasi_keyvalue_nats_url, ["nats", "tls"]),
             ("dev.wasi_keyvalue_redis_url", &dev.wasi_keyvalue_redis_url, ["redis", "rediss"]),
         ] {

@@ -185,3 +185,95 @@ fn an_entry_that_is_wrong_is_said_before_the_first_request() {
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("say where key-value data is kept"), "{stderr}");
 }
+
+fn shop_with_worker(sandbox: &Sandbox, name: &str, config: &str) -> PathBuf {
+    let settings = format!(
+        "dev:\n  components:\n    - name: worker\n      file: worker.wasm\n  host_interfaces:\n    \
+         - namespace: wasmcloud\n      package: messaging\n      interfaces: [consumer, handler]\n      \
+         config: {{{config}}}\n"
+    );
+    let root = sandbox.copying_project(name, &guests::probe_version(1), &settings);
+    write(&root.join("worker.wasm"), guests::echo_worker());
+    root
+}
+
+#[test]
+fn messages_go_through_nats_to_the_handlers_of_every_host() {
+    let nats = Server::nats();
+    let sandbox = Sandbox::new();
+    let subscribed = format!("url: '{}', subscriptions: 'tasks.>'", nats.url());
+    // One project only sends, the other has the handler.
+    let handler = shop_with_worker(&sandbox, "handler", &subscribed);
+    let sender = sandbox.copying_project(
+        "sender",
+        &guests::probe(),
+        &format!("dev:\n  wasmcloud_messaging_nats_url: {}\n", nats.url()),
+    );
+    let mut handler_dev = sandbox.dev(&handler, &[]);
+    handler_dev.ready();
+    let mut sender_dev = sandbox.dev(&sender, &[]);
+    sender_dev.ready();
+    assert_eq!(handler_dev.send("POST", "/request?subject=tasks.echo&timeout=5000", "hi").body, "echo:hi");
+    assert_eq!(sender_dev.send("POST", "/request?subject=tasks.echo&timeout=5000", "hi").body, "echo:hi");
+    let nobody = sender_dev.send("POST", "/request?subject=other.echo&timeout=5000", "hi");
+    assert_eq!((nobody.status, nobody.body.trim()), (504, "no responders: nothing subscribes to `other.echo`"));
+    assert_eq!(sender_dev.send("POST", "/publish?subject=tasks.note", "remember").status, 204);
+    handler_dev.answers("/kv/messages/tasks.note", "remember");
+    let trap = sender_dev.send("POST", "/request?subject=tasks.bad&timeout=300", "trap");
+    assert_eq!((trap.status, trap.body.trim()), (504, "no answer from `tasks.bad` within 300 ms"));
+    assert_eq!(handler_dev.wait_for("fault")["component"], "worker");
+    // A new version takes over without a message lost.
+    write(&handler.join("input.wasm"), guests::probe_version(2));
+    handler_dev.ready();
+    assert_eq!(sender_dev.send("POST", "/request?subject=tasks.echo&timeout=5000", "still").body, "echo:still");
+    handler_dev.stop();
+    let gone = sender_dev.send("POST", "/request?subject=tasks.echo&timeout=5000", "hi");
+    assert_eq!(gone.status, 504, "{gone:?}");
+    sender_dev.stop();
+}
+
+#[test]
+fn projects_with_prefixes_of_their_own_do_not_hear_each_other_on_the_same_server() {
+    let nats = Server::nats();
+    let sandbox = Sandbox::new();
+    let config = |prefix: &str| format!("url: '{}', prefix: {prefix}", nats.url());
+    let mut started = ["one", "two"].map(|name| {
+        let mut dev = sandbox.dev(&shop_with_worker(&sandbox, name, &config(name)), &[]);
+        dev.ready();
+        dev
+    });
+    assert_eq!(started[0].send("POST", "/request?subject=tasks.echo&timeout=5000", "hi").body, "echo:hi");
+    assert_eq!(started[0].get("/kv/messages/tasks.echo").body, "hi");
+    assert_eq!(started[1].get("/kv/messages/tasks.echo").status, 404);
+    started.iter().for_each(Dev::interrupt);
+    assert_eq!(started.each_mut().map(Dev::wait), [130, 130]);
+}
+
+#[test]
+fn handlers_subscribe_again_when_nats_was_away() {
+    let mut nats = Server::nats();
+    nats.stop();
+    let sandbox = Sandbox::new();
+    let root = shop_with_worker(&sandbox, "shop", &format!("url: '{}'", nats.url()));
+    let mut dev = sandbox.dev(&root, &[]);
+    dev.ready();
+    let request = "/request?subject=tasks.echo&timeout=1000";
+    let down = dev.send("POST", request, "hi");
+    assert_eq!(down.status, 504);
+    assert!(down.body.starts_with("cannot reach the NATS server nats://127.0.0.1:"), "{down:?}");
+    assert_eq!(dev.send("POST", "/publish?subject=tasks.note", "x").status, 502);
+    for _ in 0..2 {
+        nats.start_again();
+        let deadline = std::time::Instant::now() + dev.patience;
+        loop {
+            let answer = dev.send("POST", request, "hi");
+            if answer.body == "echo:hi" {
+                break;
+            }
+            assert!(std::time::Instant::now() < deadline, "still {answer:?}");
+        }
+        nats.stop();
+        assert_eq!(dev.send("POST", request, "hi").status, 504);
+    }
+    dev.stop();
+}
