@@ -23,8 +23,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Result};
 use crate::host::{Host, Ready, Slot, StartError};
-use crate::plugins::remote::ServerUrl;
-use crate::plugins::{Installed, InstalledOptions, keyvalue, messaging};
+use crate::plugins::blobstore::ObjectPlace;
+use crate::plugins::remote::{CloudEnvironment, ServerUrl};
+use crate::plugins::{Installed, InstalledOptions, blobstore, keyvalue, messaging};
 use crate::project::{self, Project, settings};
 use crate::runtime::engine::{Engine, EngineOptions};
 use crate::runtime::http::server::{Bound, Server};
@@ -94,7 +95,7 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
     let server = bound.serve(gateway.clone(), serving_threads())?;
     feed.tell(listening(&server));
 
-    let capabilities = Installed::new(&kept_data(&project)?)?;
+    let capabilities = Installed::new(&kept_data(&project, &opts.env)?)?;
     if opts.fresh {
         capabilities.fresh(&assemble::id(&project)).await?;
     }
@@ -323,8 +324,8 @@ impl Session {
     /// Puts the settings in force that are not part of the workload.
     fn apply(&mut self, project: &Project, address: SocketAddr) -> Result<()> {
         let (old, new) = (&self.project.settings.dev, &project.settings.dev);
-        let kept = kept_data(project)?;
-        if kept != kept_data(&self.project)? {
+        let kept = kept_data(project, &self.opts.env)?;
+        if kept != kept_data(&self.project, &self.opts.env)? {
             self.host.replace_capabilities(self.host.capabilities().with(&kept)?);
         }
         if old.address != new.address
@@ -572,7 +573,7 @@ fn is_settings_file(project: &Project, path: &Path) -> bool {
 }
 
 /// Where the capabilities keep their data. A key of a capability's own goes before `data_nats_url`.
-fn kept_data(project: &Project) -> Result<InstalledOptions> {
+fn kept_data(project: &Project, env: &BTreeMap<String, String>) -> Result<InstalledOptions> {
     let dev = &project.settings.dev;
     let path = |path: &Option<String>| path.as_ref().map(|path| project.root.join(path));
     let nats_url = server("dev.data_nats_url", &dev.data_nats_url, ServerUrl::nats)?;
@@ -588,11 +589,21 @@ fn kept_data(project: &Project) -> Result<InstalledOptions> {
         (None, Some(url), ..) | (None, None, None, Some(url)) => keyvalue::Storage::Nats(url),
         (None, None, None, None) => keyvalue::Storage::Memory,
     };
-    Ok(InstalledOptions { keyvalue, blobstore_path: path(&dev.wasi_blobstore_path), messaging, nats_url })
+    let blobstore_nats = server("dev.wasi_blobstore_nats_url", &dev.wasi_blobstore_nats_url, ServerUrl::nats)?;
+    let objects = |url: &str| ObjectPlace::new(url, BTreeMap::new());
+    let blobstore_objects = server("dev.wasi_blobstore_url", &dev.wasi_blobstore_url, objects)?;
+    let blobstore = match (path(&dev.wasi_blobstore_path), blobstore_nats, blobstore_objects, nats_url.clone()) {
+        (Some(folder), ..) => blobstore::Storage::Folder(folder),
+        (None, None, Some(place), _) => blobstore::Storage::Objects(place),
+        (None, Some(url), ..) | (None, None, None, Some(url)) => blobstore::Storage::Nats(url),
+        (None, None, None, None) => blobstore::Storage::Memory,
+    };
+    let cloud_environment = CloudEnvironment::of(env);
+    Ok(InstalledOptions { keyvalue, blobstore, messaging, nats_url, cloud_environment })
 }
 
 /// Reads the address of a server. The error does not repeat it: it may have a password in it.
-fn server<T>(key: &str, url: &Option<String>, read: fn(&str) -> Result<T, String>) -> Result<Option<T>> {
+fn server<T>(key: &str, url: &Option<String>, read: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>> {
     let read = url.as_deref().map(read).transpose();
     read.map_err(|reason| Error::usage(format!("`{key}` is wrong: {reason}")))
 }

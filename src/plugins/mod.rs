@@ -16,11 +16,13 @@ pub mod logging;
 pub mod messaging;
 pub mod remote;
 #[cfg(test)]
+#[path = "../../tests/support/s3.rs"]
+mod s3;
+#[cfg(test)]
 #[path = "../../tests/support/servers.rs"]
 mod servers;
 pub mod view;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasmtime::component::Linker;
@@ -33,7 +35,7 @@ use crate::runtime::workload::{Component, Workload, WorkloadId};
 use blobstore::Blobstore;
 use keyvalue::Keyvalue;
 use messaging::Messaging;
-use remote::{ServerUrl, Servers};
+use remote::{CloudEnvironment, Connections, ServerUrl, Servers};
 use view::View;
 
 /// Where the capabilities keep their data.
@@ -41,12 +43,14 @@ use view::View;
 pub struct InstalledOptions {
     /// For `wasi:keyvalue`.
     pub keyvalue: keyvalue::Storage,
-    /// A folder for `wasi:blobstore`, absolute; `None`: in memory.
-    pub blobstore_path: Option<PathBuf>,
+    /// For `wasi:blobstore`.
+    pub blobstore: blobstore::Storage,
     /// For `wasmcloud:messaging`.
     pub messaging: messaging::Transport,
     /// The NATS server for entries of workloads that ask for NATS and do not say where.
     pub nats_url: Option<ServerUrl>,
+    /// Variables by which clouds are reached where nothing else says how.
+    pub cloud_environment: CloudEnvironment,
 }
 
 /// All capabilities of a host. Clones are the same capabilities with the same data.
@@ -66,11 +70,11 @@ impl Installed {
     /// Fails when a folder cannot be used, or another process uses it; and with a server outside of a
     /// tokio runtime: its connection lives there.
     pub fn new(options: &InstalledOptions) -> Result<Self> {
-        let servers = Servers { nats_url: options.nats_url.clone(), ..Servers::default() };
+        let servers = servers_of(options, Connections::default());
         Ok(Installed {
             options: options.clone(),
             keyvalue: Keyvalue::new(&options.keyvalue, &servers)?,
-            blobstore: Blobstore::new(options.blobstore_path.as_deref())?,
+            blobstore: Blobstore::new(&options.blobstore, &servers)?,
             messaging: Messaging::new(&options.messaging, &servers),
             servers,
         })
@@ -78,17 +82,18 @@ impl Installed {
 
     /// The same capabilities with other options: what the options do not change keeps its data.
     pub fn with(&self, options: &InstalledOptions) -> Result<Self> {
-        let servers = Servers { nats_url: options.nats_url.clone(), ..self.servers.clone() };
+        let servers = servers_of(options, self.servers.connections.clone());
         let mut changed = Installed { options: options.clone(), servers: servers.clone(), ..self.clone() };
-        let other_nats = options.nats_url != self.options.nats_url;
-        if other_nats || options.keyvalue != self.options.keyvalue {
+        let others =
+            options.nats_url != self.options.nats_url || options.cloud_environment != self.options.cloud_environment;
+        if others || options.keyvalue != self.options.keyvalue {
             changed.keyvalue = self.keyvalue.with(&options.keyvalue, &servers)?;
         }
-        if other_nats || options.messaging != self.options.messaging {
+        if others || options.messaging != self.options.messaging {
             changed.messaging = self.messaging.with(&options.messaging, &servers);
         }
-        if options.blobstore_path != self.options.blobstore_path {
-            changed.blobstore = Blobstore::new(options.blobstore_path.as_deref())?;
+        if others || options.blobstore != self.options.blobstore {
+            changed.blobstore = self.blobstore.with(&options.blobstore, &servers)?;
         }
         Ok(changed)
     }
@@ -111,6 +116,10 @@ impl Installed {
         self.keyvalue.clear(workload).await?;
         self.blobstore.clear(workload).await
     }
+}
+
+fn servers_of(options: &InstalledOptions, connections: Connections) -> Servers {
+    Servers { connections, nats_url: options.nats_url.clone(), environment: options.cloud_environment.clone() }
 }
 
 impl Capabilities for Installed {
@@ -211,8 +220,10 @@ mod tests {
     #[tokio::test]
     async fn options_that_stay_keep_their_data_when_others_change() {
         let folder = tempfile::tempdir().unwrap();
-        let blobs_only =
-            InstalledOptions { blobstore_path: Some(folder.path().join("blobs")), ..InstalledOptions::default() };
+        let blobs_only = InstalledOptions {
+            blobstore: blobstore::Storage::Folder(folder.path().join("blobs")),
+            ..InstalledOptions::default()
+        };
         let hello = workload("default", "hello");
         let installed = Installed::new(&InstalledOptions::default()).unwrap();
         exchange(&installed, &hello, "1").await;

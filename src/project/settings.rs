@@ -155,6 +155,16 @@ pub struct Dev {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = [".wash/blobstore"]))]
     pub wasi_blobstore_path: Option<String>,
+    /// A NATS server that keeps the blobs of the loop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["nats://127.0.0.1:4222"]))]
+    pub wasi_blobstore_nats_url: Option<String>,
+    /// A bucket that keeps the blobs of the loop: `s3://bucket/folder`, `gs://bucket`,
+    /// `az://container`. How to get there is said by variables of the environment, such as
+    /// `AWS_ACCESS_KEY_ID` and `AWS_ENDPOINT_URL`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["s3://my-bucket/dev"]))]
+    pub wasi_blobstore_url: Option<String>,
 }
 
 /// One more component of the workload: a file, or a project with a build of its own.

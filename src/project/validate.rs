@@ -86,6 +86,7 @@ impl Check<'_> {
             ("dev.data_nats_url", &dev.data_nats_url, ["nats", "tls"]),
             ("dev.wasmcloud_messaging_nats_url", &dev.wasmcloud_messaging_nats_url, ["nats", "tls"]),
             ("dev.wasi_keyvalue_nats_url", &dev.wasi_keyvalue_nats_url, ["nats", "tls"]),
+            ("dev.wasi_blobstore_nats_url", &dev.wasi_blobstore_nats_url, ["nats", "tls"]),
             ("dev.wasi_keyvalue_redis_url", &dev.wasi_keyvalue_redis_url, ["redis", "rediss"]),
         ] {
             let Some(url) = url else { continue };
@@ -96,15 +97,22 @@ impl Check<'_> {
                 self.complain(&Key::of(key), message, Some(hint));
             }
         }
-        let places = [
+        let keyvalue = [
             ("dev.wasi_keyvalue_path", dev.wasi_keyvalue_path.is_some()),
             ("dev.wasi_keyvalue_nats_url", dev.wasi_keyvalue_nats_url.is_some()),
             ("dev.wasi_keyvalue_redis_url", dev.wasi_keyvalue_redis_url.is_some()),
         ];
-        let mut given = places.iter().filter(|(_, given)| *given).map(|(key, _)| *key);
-        if let (Some(first), Some(second)) = (given.next(), given.next()) {
-            let message = format!("both `{first}` and `{second}` say where key-value data is kept");
-            self.complain(&Key::of(second), message, Some("keep one of the two".into()));
+        let blobs = [
+            ("dev.wasi_blobstore_path", dev.wasi_blobstore_path.is_some()),
+            ("dev.wasi_blobstore_nats_url", dev.wasi_blobstore_nats_url.is_some()),
+            ("dev.wasi_blobstore_url", dev.wasi_blobstore_url.is_some()),
+        ];
+        for (what, places) in [("key-value data is", keyvalue), ("blobs are", blobs)] {
+            let mut given = places.iter().filter(|(_, given)| *given).map(|(key, _)| *key);
+            if let (Some(first), Some(second)) = (given.next(), given.next()) {
+                let message = format!("both `{first}` and `{second}` say where {what} kept");
+                self.complain(&Key::of(second), message, Some("keep one of the two".into()));
+            }
         }
     }
 

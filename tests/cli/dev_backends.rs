@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::support::s3::FakeS3;
 use crate::support::{Dev, Sandbox, Server, guests, servers, write};
 
 fn serve(settings: &str) -> (Sandbox, PathBuf, Dev) {
@@ -275,5 +276,117 @@ fn handlers_subscribe_again_when_nats_was_away() {
         nats.stop();
         assert_eq!(dev.send("POST", request, "hi").status, 504);
     }
+    dev.stop();
+}
+
+fn stores_blobs(sandbox: &Sandbox, root: &std::path::Path, mut dev: Dev) -> Dev {
+    let body = "blob ".repeat(100_000);
+    assert_eq!(dev.send("PUT", "/blob/photos/cat", &body).status, 204);
+    assert_eq!(dev.send("PUT", "/blob/photos/2024/dog?order=late", "woof").status, 204);
+    assert_eq!(dev.get("/blob/photos/cat").body, body);
+    assert_eq!(dev.get("/blob/photos/cat?start=5&end=8").body, "blob", "both ends are included");
+    assert_eq!(dev.get("/blob/photos/cat?start=499999&end=600000").body, " ");
+    assert_eq!(dev.get("/blob/photos/2024/dog?sync").body, "woof");
+    assert_eq!(dev.send("POST", "/blobcopy?src=photos/2024/dog&dst=photos/wolf", "").status, 204);
+    assert_ne!(dev.send("POST", "/blobmove?src=photos/none&dst=photos/x", "").status, 204);
+    assert_eq!(dev.send("POST", "/blobmove?src=photos/2024/dog&dst=photos/fox", "").status, 204);
+    assert_eq!(dev.get("/blob/photos").body, "cat\nfox\nwolf\n");
+    assert!(dev.get("/blobinfo/photos/fox").body.contains("size=4"));
+    assert_eq!(dev.get("/blob/photos/2024/dog").status, 404);
+    write(&root.join("input.wasm"), guests::probe_version(2));
+    dev.ready();
+    assert_eq!(dev.get("/blob/photos/fox").body, "woof", "after a swap");
+    dev.stop();
+    let mut dev = sandbox.dev(root, &[]);
+    dev.ready();
+    assert_eq!(dev.get("/blob/photos/fox").body, "woof", "after a restart");
+    dev
+}
+
+#[test]
+fn blobs_are_kept_in_nats() {
+    let nats = Server::nats();
+    let (sandbox, root, dev) = serve(&format!("dev:\n  wasi_blobstore_nats_url: {}\n", nats.url()));
+    stores_blobs(&sandbox, &root, dev).stop();
+    let other = sandbox.copying_project(
+        "other",
+        &guests::probe(),
+        &format!("dev:\n  wasi_blobstore_nats_url: {}\n", nats.url()),
+    );
+    let mut dev = sandbox.dev(&other, &[]);
+    dev.ready();
+    assert_eq!(dev.get("/blob/photos").status, 404, "another project sees nothing of it");
+    dev.stop();
+    let mut dev = sandbox.dev(&root, &["--fresh"]);
+    dev.ready();
+    assert_eq!(dev.get("/blob/photos").status, 404, "a fresh start");
+    dev.stop();
+}
+
+#[test]
+fn blobs_are_kept_in_a_bucket_of_s3_whose_key_is_in_the_environment() {
+    let s3 = FakeS3::start();
+    let sandbox = Sandbox::new();
+    let settings = "dev:\n  wasi_blobstore_url: s3://bucket/dev\n";
+    let root = sandbox.copying_project("probe", &guests::probe_version(1), settings);
+    let start = || {
+        let mut command = sandbox.wash(["dev", "-o", "json", "--port", "0"]);
+        command.current_dir(&root).env("AWS_ENDPOINT_URL", s3.endpoint()).env("AWS_ACCESS_KEY_ID", "key");
+        command.env("AWS_SECRET_ACCESS_KEY", "s3cret");
+        let mut dev = Dev::start(command);
+        dev.ready();
+        dev
+    };
+    let dev = start();
+    assert_eq!(dev.send("PUT", "/blob/photos/cat", "meow").status, 204);
+    assert_eq!(dev.get("/blob/photos/cat?start=1&end=2").body, "eo");
+    assert!(s3.keys().contains(&"dev/dev%2Fprobe/objects/photos/cat".to_string()), "{:?}", s3.keys());
+    dev.stop();
+    let dev = start();
+    assert_eq!(dev.get("/blob/photos").body, "cat\n");
+    s3.fail(usize::MAX);
+    let failed = dev.get("/blob/photos/cat");
+    assert!(failed.status == 500 && failed.body.contains("s3://bucket/dev failed"), "{failed:?}");
+    assert!(!failed.body.contains("s3cret"), "{failed:?}");
+    assert_eq!(dev.get("/version").body, guests::marker(1));
+    s3.fail(0);
+    assert_eq!(dev.get("/blob/photos/cat").body, "meow");
+    dev.stop();
+}
+
+#[test]
+fn entries_with_names_give_a_component_several_blobstores_at_once() {
+    let (nats, s3) = (Server::nats(), FakeS3::start());
+    s3.put("archive/2023.txt", b"from elsewhere");
+    let entry = |name: &str, config: &str| {
+        format!("    - {{namespace: wasi, package: blobstore, name: {name}, config: {{{config}}}}}\n")
+    };
+    let options = format!("endpoint: '{}', access_key_id: key, secret_access_key: s3cret", s3.endpoint());
+    let settings = [
+        "dev:\n  host_interfaces:\n".to_string(),
+        entry("cache", "backend: memory, max_object_mb: '1'"),
+        entry("uploads", &format!("url: '{}'", nats.url())),
+        entry("files", "root: data/files"),
+        entry("archive", &format!("url: 's3://bucket', bucket: archive, {options}")),
+    ]
+    .concat();
+    let (_sandbox, root, dev) = serve(&settings);
+    for container in ["cache", "uploads", "files", "archive", "unnamed"] {
+        for order in ["", "?order=late"] {
+            let put = dev.send("PUT", &format!("/blob/{container}/o{order}"), container);
+            assert_eq!(put.status, 204, "{container}: {put:?}");
+        }
+        assert_eq!(dev.get(&format!("/blob/{container}/o")).body, container);
+    }
+    assert!(root.join("data/files").is_dir());
+    assert_eq!(dev.get("/blob/archive/2023.txt").body, "from elsewhere");
+    assert_eq!(s3.keys(), ["archive/2023.txt", "archive/o"]);
+    // From one backend to another.
+    assert_eq!(dev.send("POST", "/blobcopy?src=archive/2023.txt&dst=uploads/old", "").status, 204);
+    assert_eq!(dev.send("POST", "/blobmove?src=uploads/old&dst=files/old", "").status, 204);
+    assert_eq!(dev.get("/blob/files/old").body, "from elsewhere");
+    assert_eq!(dev.get("/blob/uploads").body, "o\n");
+    let too_large = dev.send("PUT", "/blob/cache/large", &"x".repeat((1 << 20) + 1));
+    assert!(too_large.body.contains("an object may have at most 1 MiB here"), "{too_large:?}");
     dev.stop();
 }

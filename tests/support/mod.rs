@@ -8,6 +8,7 @@
 
 pub mod dev;
 pub mod guests;
+pub mod s3;
 pub mod servers;
 
 use std::ffi::OsStr;

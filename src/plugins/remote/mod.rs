@@ -11,7 +11,7 @@ pub mod nats;
 pub mod redis;
 mod url;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -29,6 +29,32 @@ pub struct Servers {
     pub connections: Connections,
     /// The NATS server for whatever asks for NATS and does not say where.
     pub nats_url: Option<ServerUrl>,
+    /// Variables by which clouds are reached where nothing else says how.
+    pub environment: CloudEnvironment,
+}
+
+/// Variables such as `AWS_ACCESS_KEY_ID`, which are never shown. Cheap to clone.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct CloudEnvironment(Arc<BTreeMap<String, String>>);
+
+impl CloudEnvironment {
+    /// Takes those variables that are for clouds.
+    pub fn of(environment: &BTreeMap<String, String>) -> Self {
+        let is_for_clouds = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|begin| name.starts_with(begin));
+        let chosen = environment.iter().filter(|(name, _)| is_for_clouds(name));
+        CloudEnvironment(Arc::new(chosen.map(|(name, value)| (name.clone(), value.clone())).collect()))
+    }
+
+    /// Names and values.
+    pub fn values(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for CloudEnvironment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// The connections of a host. Clones are the same connections; each is there as long as somebody
