@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::project::Project;
 use crate::shell::{Format, human_size};
-use crate::toolchain::{self, BuildOptions, BuildReport, ToolOutput};
+use crate::toolchain::{self, BuildOptions, BuildReport, ToolOutput, WitFetch};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -29,20 +29,25 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         Format::Text => ToolOutput::Inherit,
         Format::Json => ToolOutput::Stderr,
     };
-    let report = build_project(ctx, &project, output)?;
+    let report = build_project(ctx, &project, output, super::wit_fetch(args.skip_fetch, args.locked))?;
     ctx.shell.result("build", &report, || text(&report, &ctx.cwd));
     Ok(())
 }
 
 /// Builds a project for a command whose result may be another one.
-pub(super) fn build_project(ctx: &Context, project: &Project, output: ToolOutput) -> Result<BuildReport> {
+pub(super) fn build_project(
+    ctx: &Context,
+    project: &Project,
+    output: ToolOutput,
+    wit: WitFetch,
+) -> Result<BuildReport> {
     let opts = BuildOptions {
         for_dev: false,
         output,
         env: (*ctx.env).clone(),
         interactive: ctx.interactive,
         offline: ctx.offline,
-        wit: super::wit_fetch(args.skip_fetch, args.locked),
+        wit,
         cache: ctx.dirs.cache.clone(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

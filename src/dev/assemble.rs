@@ -95,9 +95,10 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
         .map(|entry| HostInterface {
             namespace: entry.namespace.clone(),
             package: entry.package.clone(),
+            name: entry.name.clone(),
             interfaces: entry.interfaces.clone(),
             version: entry.version.clone(),
-            config: entry.config.clone(),
+            config: config_of(&project.root, &entry.config),
         })
         .collect();
     Ok(Workload { components, host_interfaces, volumes, ..named(project) })
@@ -166,6 +167,16 @@ pub fn outbound(project: &Project, env: &BTreeMap<String, String>) -> Result<Out
     let ca_paths = dev.http_client_ca_paths.iter().map(|path| project.root.join(path)).collect();
     let hosts = dev.hosts.iter().filter_map(|(name, address)| Some((name.clone(), address.parse().ok()?))).collect();
     Outbound::new(&OutboundOptions { environment: env.clone(), trust: Trust { roots, ca_paths }, hosts })
+}
+
+/// The settings of an entry. The folder of a backend is relative to the project's, as every path in
+/// the settings.
+fn config_of(root: &Path, config: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut config = config.clone();
+    if let Some(folder) = config.get_mut("root") {
+        *folder = root.join(&*folder).display().to_string();
+    }
+    config
 }
 
 /// Under which name the loop's data is kept.

@@ -23,7 +23,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Result};
 use crate::host::{Host, Ready, Slot, StartError};
-use crate::plugins::{Installed, InstalledOptions};
+use crate::plugins::blobstore::ObjectPlace;
+use crate::plugins::remote::{CloudEnvironment, ServerUrl};
+use crate::plugins::{Installed, InstalledOptions, blobstore, keyvalue, messaging};
 use crate::project::{self, Project, settings};
 use crate::runtime::engine::{Engine, EngineOptions};
 use crate::runtime::http::server::{Bound, ServeOptions, Server, ServerLimits};
@@ -99,7 +101,7 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
     let server = bound.serve_with(gateway.clone(), serving(certificates))?;
     feed.tell(listening(&server));
 
-    let capabilities = Installed::new(&kept_data(&project))?;
+    let capabilities = Installed::new(&kept_data(&project, &opts.env)?)?;
     if opts.fresh {
         capabilities.fresh(&assemble::id(&project)).await?;
     }
@@ -332,8 +334,9 @@ impl Session {
         let (old, new) = (&self.project.settings.dev, &project.settings.dev);
         // Reads files that may have changed, too.
         let outbound = assemble::outbound(project, &self.opts.env)?;
-        if old.wasi_keyvalue_path != new.wasi_keyvalue_path || old.wasi_blobstore_path != new.wasi_blobstore_path {
-            self.host.replace_capabilities(self.host.capabilities().with(&kept_data(project))?);
+        let kept = kept_data(project, &self.opts.env)?;
+        if kept != kept_data(&self.project, &self.opts.env)? {
+            self.host.replace_capabilities(self.host.capabilities().with(&kept)?);
         }
         let other_files = tls_files(&self.project) != tls_files(project);
         if old.address != new.address
@@ -604,10 +607,40 @@ fn is_settings_file(project: &Project, path: &Path) -> bool {
         && path.extension().is_some_and(|end| ["yaml", "yml", "json", "toml"].iter().any(|known| end == *known))
 }
 
-fn kept_data(project: &Project) -> InstalledOptions {
+/// Where the capabilities keep their data. A key of a capability's own goes before `data_nats_url`.
+fn kept_data(project: &Project, env: &BTreeMap<String, String>) -> Result<InstalledOptions> {
     let dev = &project.settings.dev;
     let path = |path: &Option<String>| path.as_ref().map(|path| project.root.join(path));
-    InstalledOptions { keyvalue_path: path(&dev.wasi_keyvalue_path), blobstore_path: path(&dev.wasi_blobstore_path) }
+    let nats_url = server("dev.data_nats_url", &dev.data_nats_url, ServerUrl::nats)?;
+    let keyvalue_nats = server("dev.wasi_keyvalue_nats_url", &dev.wasi_keyvalue_nats_url, ServerUrl::nats)?;
+    let keyvalue_redis = server("dev.wasi_keyvalue_redis_url", &dev.wasi_keyvalue_redis_url, ServerUrl::redis)?;
+    let messaging_nats =
+        server("dev.wasmcloud_messaging_nats_url", &dev.wasmcloud_messaging_nats_url, ServerUrl::nats)?;
+    let messaging =
+        messaging_nats.or(nats_url.clone()).map_or(messaging::Transport::Memory, messaging::Transport::Nats);
+    let keyvalue = match (path(&dev.wasi_keyvalue_path), keyvalue_nats, keyvalue_redis, nats_url.clone()) {
+        (Some(folder), ..) => keyvalue::Storage::Folder(folder),
+        (None, None, Some(url), _) => keyvalue::Storage::Redis(url),
+        (None, Some(url), ..) | (None, None, None, Some(url)) => keyvalue::Storage::Nats(url),
+        (None, None, None, None) => keyvalue::Storage::Memory,
+    };
+    let blobstore_nats = server("dev.wasi_blobstore_nats_url", &dev.wasi_blobstore_nats_url, ServerUrl::nats)?;
+    let objects = |url: &str| ObjectPlace::new(url, BTreeMap::new());
+    let blobstore_objects = server("dev.wasi_blobstore_url", &dev.wasi_blobstore_url, objects)?;
+    let blobstore = match (path(&dev.wasi_blobstore_path), blobstore_nats, blobstore_objects, nats_url.clone()) {
+        (Some(folder), ..) => blobstore::Storage::Folder(folder),
+        (None, None, Some(place), _) => blobstore::Storage::Objects(place),
+        (None, Some(url), ..) | (None, None, None, Some(url)) => blobstore::Storage::Nats(url),
+        (None, None, None, None) => blobstore::Storage::Memory,
+    };
+    let cloud_environment = CloudEnvironment::of(env);
+    Ok(InstalledOptions { keyvalue, blobstore, messaging, nats_url, cloud_environment })
+}
+
+/// Reads the address of a server. The error does not repeat it: it may have a password in it.
+fn server<T>(key: &str, url: &Option<String>, read: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>> {
+    let read = url.as_deref().map(read).transpose();
+    read.map_err(|reason| Error::usage(format!("`{key}` is wrong: {reason}")))
 }
 
 fn address_of(project: &Project, port: Option<u16>) -> Result<SocketAddr> {

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use crate::error::{Error, Result};
 use crate::plugins::Installed;
 use crate::plugins::bindings::{MessageHandlerPre, wasmcloud::messaging::types};
-use crate::plugins::messaging::{BrokerMessage, Handler, Subscription, subscriptions_of};
+use crate::plugins::messaging::{Broker, BrokerMessage, Handler, Subscription, subscriptions_of};
 use crate::runtime::capability::GuestOf;
 use crate::runtime::fault;
 use crate::runtime::prepare::Prepared;
@@ -17,6 +17,7 @@ use crate::runtime::workload::{Workload, WorkloadId};
 /// The handlers of one version of a workload, not yet subscribed.
 pub struct Handlers {
     capabilities: Arc<Installed>,
+    broker: Arc<dyn Broker>,
     subscriptions: Vec<Subscription>,
 }
 
@@ -34,15 +35,18 @@ impl Handlers {
                 name: member.name.to_string(),
                 patterns: wanted.patterns.clone(),
                 group: wanted.group.clone(),
+                broadcast: wanted.broadcast,
                 handler: Arc::new(MessageComponent { member: member.clone(), pre }),
             });
         }
-        Ok(Handlers { capabilities, subscriptions })
+        let broker = capabilities.messaging().broker(workload)?;
+        Ok(Handlers { capabilities, broker, subscriptions })
     }
 
     /// Makes these the handlers of the workload, instead of those before.
     pub fn subscribe(&self, workload: &WorkloadId) {
-        self.capabilities.messaging().replace_subscriptions(workload, self.subscriptions.clone());
+        let messaging = self.capabilities.messaging();
+        messaging.replace_subscriptions(workload, &self.broker, self.subscriptions.clone());
     }
 }
 

@@ -31,7 +31,7 @@ mod imports {
             "wasi:blobstore/types.outgoing-value": crate::plugins::blobstore::outgoing::OutgoingValue,
             "wasi:blobstore/types.incoming-value": crate::plugins::blobstore::incoming::IncomingValue,
             "wasi:blobstore/container.container": crate::plugins::blobstore::host::Container,
-            "wasi:blobstore/container.stream-object-names": crate::plugins::blobstore::names::ObjectNames,
+            "wasi:blobstore/container.stream-object-names": crate::plugins::blobstore::host::Listing,
         },
     });
 }

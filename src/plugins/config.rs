@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 
 use wasmtime::StoreContextMut;
-use wasmtime::component::{HasData, Linker, LinkerInstance};
+use wasmtime::component::{Linker, LinkerInstance};
 
 use super::bindings::wasi::{config0_2_0_draft::runtime, config0_2_0_rc_1::store};
 use super::entry;
+use super::view::{View, ViewOf, Views};
 use crate::runtime::workload::{Component, Workload};
 
 /// What a component is given.
@@ -25,22 +26,10 @@ pub fn configure(workload: &Workload, component: &Component) -> ForComponent {
     ForComponent { values: layers.flatten().map(|(key, value)| (key.clone(), value.clone())).collect() }
 }
 
-/// What a call needs of its store.
-pub struct View<'a> {
-    pub state: &'a ForComponent,
-}
-
-/// Stands for [`View`] where the bindings ask for a type without a lifetime.
-pub struct Views;
-
-impl HasData for Views {
-    type Data<'a> = View<'a>;
-}
-
 /// Puts the interfaces into a linker.
-pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> wasmtime::Result<()> {
-    store::add_to_linker::<T, Views>(linker, view)?;
-    runtime::add_to_linker::<T, Views>(linker, view)
+pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForComponent>) -> wasmtime::Result<()> {
+    store::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
+    runtime::add_to_linker::<T, Views<ForComponent>>(linker, view)
 }
 
 /// Puts one of the interfaces into a linker's instance, for a store that holds several components:
@@ -48,7 +37,7 @@ pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<
 pub fn link_personal<T: Send + 'static>(
     instance: &mut LinkerInstance<'_, T>,
     interface: &str,
-    view: impl for<'a> Fn(&'a mut T) -> View<'a> + Copy + Send + Sync + 'static,
+    view: impl for<'a> Fn(&'a mut T) -> View<'a, ForComponent> + Copy + Send + Sync + 'static,
 ) -> wasmtime::Result<()> {
     type Call<'a, T> = StoreContextMut<'a, T>;
     if interface == "wasi:config/store" {
@@ -68,7 +57,7 @@ pub fn link_personal<T: Send + 'static>(
     }
 }
 
-impl View<'_> {
+impl View<'_, ForComponent> {
     fn get(&self, key: &str) -> Option<String> {
         self.state.values.get(key).cloned()
     }
@@ -78,7 +67,7 @@ impl View<'_> {
     }
 }
 
-impl store::Host for View<'_> {
+impl store::Host for View<'_, ForComponent> {
     fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, store::Error>> {
         Ok(Ok(View::get(self, &key)))
     }
@@ -88,7 +77,7 @@ impl store::Host for View<'_> {
     }
 }
 
-impl runtime::Host for View<'_> {
+impl runtime::Host for View<'_, ForComponent> {
     fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, runtime::ConfigError>> {
         Ok(Ok(View::get(self, &key)))
     }
@@ -102,6 +91,7 @@ impl runtime::Host for View<'_> {
 mod tests {
     use super::*;
     use crate::runtime::workload::{HostInterface, LocalResources};
+    use wasmtime::component::ResourceTable;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
@@ -129,7 +119,7 @@ mod tests {
             ..Default::default()
         };
         let state = configure(&workload, &Component { local, ..Default::default() });
-        let view = View { state: &state };
+        let view = View { state: &state, table: &mut ResourceTable::new() };
         assert_eq!(
             view.all().into_iter().collect::<BTreeMap<_, _>>(),
             map(&[("a", "interface"), ("b", "component"), ("c", "environment")])
@@ -143,6 +133,6 @@ mod tests {
         let local = LocalResources { config: map(&[("secret", "s")]), ..Default::default() };
         let workload = Workload { components: vec![Component { local, ..Default::default() }], ..Default::default() };
         let other = configure(&workload, &Component::default());
-        assert_eq!(View { state: &other }.get("secret"), None);
+        assert_eq!(View { state: &other, table: &mut ResourceTable::new() }.get("secret"), None);
     }
 }

@@ -1,25 +1,78 @@
 //! Reading a workload's `host_interfaces` entries, for all capabilities alike.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
 use crate::runtime::workload::{HostInterface, Workload};
 
 /// Settings of entries that other hosts have and we do not have yet.
-const LATER: &[&str] = &[
-    "admission_wait",
-    "backend",
-    "broadcast",
-    "bucket",
-    "buckets",
-    "max_in_flight",
-    "prefix",
-    "read_only",
-    "root",
-    "url",
-];
+const LATER: &[&str] = &["admission_wait", "buckets", "max_in_flight", "read_only"];
 
 /// The workload's entries for a package.
 pub fn of<'a>(workload: &'a Workload, namespace: &'a str, package: &'a str) -> impl Iterator<Item = &'a HostInterface> {
     workload.host_interfaces.iter().filter(move |entry| entry.is(namespace, package))
+}
+
+/// The workload's entries for a package whose entries are found by name: the one without a name, and
+/// the others by theirs.
+///
+/// Fails when there are several and not each has a name of its own, and when a name is none.
+pub fn by_name<'a>(workload: &'a Workload, namespace: &'a str, package: &'a str) -> Result<ByName<'a>> {
+    let entries: Vec<_> = of(workload, namespace, package).collect();
+    let mut found = ByName { unnamed: None, named: BTreeMap::new() };
+    for entry in &entries {
+        let Some(name) = entry.name.as_deref().filter(|name| !name.is_empty()) else {
+            if entries.len() > 1 {
+                return Err(Error::usage(format!(
+                    "there are {} entries for `{namespace}:{package}`, and one has no `name`",
+                    entries.len()
+                ))
+                .hint("give each a `name`: the identifier by which the component opens it"));
+            }
+            found.unnamed = Some(entry);
+            continue;
+        };
+        if !is_label(name) {
+            return Err(Error::usage(format!("`{name}` cannot be the `name` of an entry for `{namespace}:{package}`"))
+                .hint("use small letters, digits and `-`, and begin with a letter or digit"));
+        }
+        if found.named.insert(name, entry).is_some() {
+            return Err(Error::usage(format!("two entries for `{namespace}:{package}` have the name `{name}`"))
+                .hint("give each a name of its own"));
+        }
+    }
+    Ok(found)
+}
+
+/// Entries by their names.
+#[derive(Debug)]
+pub struct ByName<'a> {
+    pub unnamed: Option<&'a HostInterface>,
+    pub named: BTreeMap<&'a str, &'a HostInterface>,
+}
+
+/// Like a label of DNS: small letters, digits and `-`, which does not stand first.
+fn is_label(name: &str) -> bool {
+    !name.starts_with('-') && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+/// Refuses settings that only other backends have.
+pub fn check_backend_settings(entry: &HostInterface, backend: &str, known: &[&str]) -> Result<()> {
+    let package = format!("{}:{}", entry.namespace, entry.package);
+    match entry.config.keys().find(|key| *key != "backend" && !known.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(key) => Err(Error::usage(format!("the backend `{backend}` of `{package}` has no setting `{key}`"))
+            .hint(format!("remove `{key}`, or choose the backend that it is for"))),
+    }
+}
+
+/// A setting, read by `read`. The error names the setting, not its value, which may be a secret.
+pub fn setting<T>(entry: &HostInterface, key: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>> {
+    let Some(text) = entry.config.get(key) else { return Ok(None) };
+    let package = format!("{}:{}", entry.namespace, entry.package);
+    read(text)
+        .map(Some)
+        .map_err(|reason| Error::usage(format!("the setting `{key}` of `{package}` is wrong: {reason}")))
 }
 
 /// Whether the entry is for this interface of its package; one that names none is for all of them.
@@ -47,7 +100,8 @@ pub fn check_settings(entry: &HostInterface, known: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn list(names: &[&str]) -> String {
+/// Names with commas between them, for messages.
+pub fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
@@ -73,8 +127,37 @@ mod tests {
 
     #[test]
     fn a_setting_of_other_hosts_is_not_supported_yet() {
-        let error = check_settings(&entry("backend"), &[]).unwrap_err();
-        assert_eq!(error.message(), "not supported yet: the setting `backend` of `wasmcloud:messaging`");
+        let error = check_settings(&entry("read_only"), &[]).unwrap_err();
+        assert_eq!(error.message(), "not supported yet: the setting `read_only` of `wasmcloud:messaging`");
+    }
+
+    fn named(names: &[Option<&str>]) -> Workload {
+        let entry = |name: &Option<&str>| HostInterface { name: name.map(String::from), ..entry("x") };
+        Workload { host_interfaces: names.iter().map(entry).collect(), ..Default::default() }
+    }
+
+    fn by_name_error(names: &[Option<&str>]) -> String {
+        by_name(&named(names), "wasmcloud", "messaging").unwrap_err().message().to_string()
+    }
+
+    #[test]
+    fn entries_are_found_by_their_names() {
+        let workload = named(&[Some("cache"), Some("sessions-2")]);
+        let found = by_name(&workload, "wasmcloud", "messaging").unwrap();
+        assert_eq!(found.named.keys().copied().collect::<Vec<_>>(), ["cache", "sessions-2"]);
+        assert!(by_name(&named(&[None]), "wasmcloud", "messaging").unwrap().unnamed.is_some());
+    }
+
+    #[test]
+    fn several_entries_have_each_a_name_of_their_own() {
+        assert_eq!(
+            by_name_error(&[Some("a"), None]),
+            "there are 2 entries for `wasmcloud:messaging`, and one has no `name`"
+        );
+        assert_eq!(by_name_error(&[Some("a"), Some("a")]), "two entries for `wasmcloud:messaging` have the name `a`");
+        for wrong in ["-a", "A", "a_b", "a.b", "ä"] {
+            assert!(by_name_error(&[Some(wrong)]).contains("cannot be the `name`"), "{wrong}");
+        }
     }
 
     #[test]

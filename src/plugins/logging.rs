@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use wasmtime::StoreContextMut;
-use wasmtime::component::{HasData, Linker, LinkerInstance};
+use wasmtime::component::{Linker, LinkerInstance};
 
 use super::bindings::wasi::logging::logging;
 use super::entry;
+use super::view::{View, ViewOf, Views};
 use crate::error::Result;
 use crate::runtime::observer::{Level, Observer, Output, Stream};
 use crate::runtime::workload::{Component, Workload};
@@ -32,28 +33,16 @@ pub fn configure(workload: &Workload, component: &Component, observer: &Arc<dyn 
     Ok(ForComponent { component: component.name.as_str().into(), observer: observer.clone() })
 }
 
-/// What a call needs of its store.
-pub struct View<'a> {
-    pub state: &'a ForComponent,
-}
-
-/// Stands for [`View`] where the bindings ask for a type without a lifetime.
-pub struct Views;
-
-impl HasData for Views {
-    type Data<'a> = View<'a>;
-}
-
 /// Puts the interface into a linker.
-pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> wasmtime::Result<()> {
-    logging::add_to_linker::<T, Views>(linker, view)
+pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForComponent>) -> wasmtime::Result<()> {
+    logging::add_to_linker::<T, Views<ForComponent>>(linker, view)
 }
 
 /// Puts the interface into a linker's instance, for a store that holds several components: `view`
 /// finds the one that calls.
 pub fn link_personal<T: Send + 'static>(
     instance: &mut LinkerInstance<'_, T>,
-    view: impl for<'a> Fn(&'a mut T) -> View<'a> + Copy + Send + Sync + 'static,
+    view: impl for<'a> Fn(&'a mut T) -> View<'a, ForComponent> + Copy + Send + Sync + 'static,
 ) -> wasmtime::Result<()> {
     type Message = (logging::Level, String, String);
     instance.func_wrap("log", move |mut store: StoreContextMut<'_, T>, (level, context, text): Message| {
@@ -61,7 +50,7 @@ pub fn link_personal<T: Send + 'static>(
     })
 }
 
-impl logging::Host for View<'_> {
+impl logging::Host for View<'_, ForComponent> {
     fn log(&mut self, level: logging::Level, context: String, message: String) -> wasmtime::Result<()> {
         let stream = Stream::Log(match level {
             logging::Level::Trace => Level::Trace,
@@ -109,6 +98,7 @@ mod tests {
     use crate::plugins::bindings::wasi::logging::logging::Host;
     use crate::runtime::observer::{Fault, RequestRecord};
     use std::sync::Mutex;
+    use wasmtime::component::ResourceTable;
 
     #[derive(Default)]
     struct Seen(Mutex<Vec<Output>>);
@@ -127,7 +117,9 @@ mod tests {
         let observer: Arc<dyn Observer> = seen.clone();
         let component = Component { name: "hello".into(), ..Default::default() };
         let state = configure(&Workload::default(), &component, &observer).unwrap();
-        View { state: &state }.log(logging::Level::Warn, "shop".into(), "one\r\ntwo\n".into()).unwrap();
+        View { state: &state, table: &mut ResourceTable::new() }
+            .log(logging::Level::Warn, "shop".into(), "one\r\ntwo\n".into())
+            .unwrap();
         let seen = seen.0.lock().unwrap();
         let shown: Vec<_> =
             seen.iter().map(|output| (&*output.component, output.stream, &*output.context, &*output.line)).collect();

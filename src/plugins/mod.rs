@@ -14,8 +14,15 @@ mod folder;
 pub mod keyvalue;
 pub mod logging;
 pub mod messaging;
+pub mod remote;
+#[cfg(test)]
+#[path = "../../tests/support/s3.rs"]
+mod s3;
+#[cfg(test)]
+#[path = "../../tests/support/servers.rs"]
+mod servers;
+pub mod view;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasmtime::component::{Linker, LinkerInstance};
@@ -28,46 +35,65 @@ use crate::runtime::workload::{Component, Workload, WorkloadId};
 use blobstore::Blobstore;
 use keyvalue::Keyvalue;
 use messaging::Messaging;
+use remote::{CloudEnvironment, Connections, ServerUrl, Servers};
+use view::View;
 
 /// Where the capabilities keep their data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InstalledOptions {
-    /// A folder for `wasi:keyvalue`, absolute; `None`: in memory.
-    pub keyvalue_path: Option<PathBuf>,
-    /// A folder for `wasi:blobstore`, absolute; `None`: in memory.
-    pub blobstore_path: Option<PathBuf>,
+    /// For `wasi:keyvalue`.
+    pub keyvalue: keyvalue::Storage,
+    /// For `wasi:blobstore`.
+    pub blobstore: blobstore::Storage,
+    /// For `wasmcloud:messaging`.
+    pub messaging: messaging::Transport,
+    /// The NATS server for entries of workloads that ask for NATS and do not say where.
+    pub nats_url: Option<ServerUrl>,
+    /// Variables by which clouds are reached where nothing else says how.
+    pub cloud_environment: CloudEnvironment,
 }
 
 /// All capabilities of a host. Clones are the same capabilities with the same data.
 #[derive(Clone)]
 pub struct Installed {
     options: InstalledOptions,
+    servers: Servers,
     keyvalue: Keyvalue,
     blobstore: Blobstore,
     messaging: Messaging,
 }
 
 impl Installed {
-    /// Opens what the options name. Folders are made when they are missing.
+    /// Opens what the options name. Folders are made when they are missing; servers are connected to
+    /// when they are used.
     ///
-    /// Fails when a folder cannot be used, or another process uses it.
+    /// Fails when a folder cannot be used, or another process uses it; and with a server outside of a
+    /// tokio runtime: its connection lives there.
     pub fn new(options: &InstalledOptions) -> Result<Self> {
+        let servers = servers_of(options, Connections::default());
         Ok(Installed {
             options: options.clone(),
-            keyvalue: Keyvalue::new(options.keyvalue_path.as_deref())?,
-            blobstore: Blobstore::new(options.blobstore_path.as_deref())?,
-            messaging: Messaging::in_memory(),
+            keyvalue: Keyvalue::new(&options.keyvalue, &servers)?,
+            blobstore: Blobstore::new(&options.blobstore, &servers)?,
+            messaging: Messaging::new(&options.messaging, &servers),
+            servers,
         })
     }
 
     /// The same capabilities with other options: what the options do not change keeps its data.
     pub fn with(&self, options: &InstalledOptions) -> Result<Self> {
-        let mut changed = Installed { options: options.clone(), ..self.clone() };
-        if options.keyvalue_path != self.options.keyvalue_path {
-            changed.keyvalue = Keyvalue::new(options.keyvalue_path.as_deref())?;
+        let servers = servers_of(options, self.servers.connections.clone());
+        let mut changed = Installed { options: options.clone(), servers: servers.clone(), ..self.clone() };
+        let others =
+            options.nats_url != self.options.nats_url || options.cloud_environment != self.options.cloud_environment;
+        if others || options.keyvalue != self.options.keyvalue {
+            changed.keyvalue = self.keyvalue.with(&options.keyvalue, &servers)?;
         }
-        if options.blobstore_path != self.options.blobstore_path {
-            changed.blobstore = Blobstore::new(options.blobstore_path.as_deref())?;
+        if others || options.messaging != self.options.messaging {
+            changed.messaging = self.messaging.with(&options.messaging, &servers);
+        }
+        if others || options.blobstore != self.options.blobstore {
+            changed.blobstore = self.blobstore.with(&options.blobstore, &servers)?;
         }
         Ok(changed)
     }
@@ -92,21 +118,22 @@ impl Installed {
     }
 }
 
+fn servers_of(options: &InstalledOptions, connections: Connections) -> Servers {
+    Servers { connections, nats_url: options.nats_url.clone(), environment: options.cloud_environment.clone() }
+}
+
 impl Capabilities for Installed {
     type ForComponent = ForComponent;
 
     fn link(linker: &mut Linker<GuestOf<Self>>) -> wasmtime::Result<()> {
-        keyvalue::host::link(linker, |guest| keyvalue::host::View {
-            state: &guest.capabilities.0.keyvalue,
-            table: &mut guest.table,
-        })?;
-        blobstore::host::link(linker, |guest| blobstore::host::View {
+        keyvalue::host::link(linker, |guest| View { state: &guest.capabilities.0.keyvalue, table: &mut guest.table })?;
+        blobstore::host::link(linker, |guest| View {
             state: &guest.capabilities.0.blobstore,
             table: &mut guest.table,
         })?;
-        config::link(linker, |guest| config::View { state: &guest.capabilities.0.config })?;
-        logging::link(linker, |guest| logging::View { state: &guest.capabilities.0.logging })?;
-        messaging::host::link(linker, |guest| messaging::host::View { state: &guest.capabilities.0.messaging })
+        config::link(linker, |guest| View { state: &guest.capabilities.0.config, table: &mut guest.table })?;
+        logging::link(linker, |guest| View { state: &guest.capabilities.0.logging, table: &mut guest.table })?;
+        messaging::host::link(linker, |guest| View { state: &guest.capabilities.0.messaging, table: &mut guest.table })
     }
 
     const PERSONAL: &'static [&'static str] = &["wasi:config/store", "wasi:config/runtime", "wasi:logging/logging"];
@@ -118,10 +145,12 @@ impl Capabilities for Installed {
     ) -> wasmtime::Result<()> {
         match interface {
             "wasi:logging/logging" => logging::link_personal(instance, move |guest: &mut GuestOf<Self>| {
-                logging::View { state: &guest.capabilities_of(member).0.logging }
+                let (own, table) = guest.capabilities_of(member);
+                View { state: &own.0.logging, table }
             }),
-            interface => config::link_personal(instance, interface, move |guest: &mut GuestOf<Self>| config::View {
-                state: &guest.capabilities_of(member).0.config,
+            interface => config::link_personal(instance, interface, move |guest: &mut GuestOf<Self>| {
+                let (own, table) = guest.capabilities_of(member);
+                View { state: &own.0.config, table }
             }),
         }
     }
@@ -179,7 +208,7 @@ mod tests {
     }
 
     async fn open(configured: &ForComponent, table: &mut ResourceTable) -> Resource<Bucket> {
-        let view = &mut keyvalue::host::View { state: &configured.0.keyvalue, table };
+        let view = &mut View { state: &configured.0.keyvalue, table };
         store::Host::open(view, "default".into()).await.unwrap().unwrap()
     }
 
@@ -189,7 +218,7 @@ mod tests {
         let configured = installed.configure(workload, &Component::default(), &observer).unwrap();
         let mut table = ResourceTable::new();
         let (bucket, again) = (open(&configured, &mut table).await, open(&configured, &mut table).await);
-        let view = &mut keyvalue::host::View { state: &configured.0.keyvalue, table: &mut table };
+        let view = &mut View { state: &configured.0.keyvalue, table: &mut table };
         let found = view.get(bucket, "k".into()).await.unwrap().unwrap();
         view.set(again, "k".into(), value.into()).await.unwrap().unwrap();
         found
@@ -210,15 +239,17 @@ mod tests {
     #[tokio::test]
     async fn options_that_stay_keep_their_data_when_others_change() {
         let folder = tempfile::tempdir().unwrap();
-        let blobs_only =
-            InstalledOptions { blobstore_path: Some(folder.path().join("blobs")), ..InstalledOptions::default() };
+        let blobs_only = InstalledOptions {
+            blobstore: blobstore::Storage::Folder(folder.path().join("blobs")),
+            ..InstalledOptions::default()
+        };
         let hello = workload("default", "hello");
         let installed = Installed::new(&InstalledOptions::default()).unwrap();
         exchange(&installed, &hello, "1").await;
         let installed = installed.with(&blobs_only).unwrap();
         assert_eq!(exchange(&installed, &hello, "2").await.unwrap(), b"1");
 
-        let both = InstalledOptions { keyvalue_path: Some(folder.path().join("kv")), ..blobs_only };
+        let both = InstalledOptions { keyvalue: keyvalue::Storage::Folder(folder.path().join("kv")), ..blobs_only };
         let installed = installed.with(&both).unwrap();
         assert_eq!(exchange(&installed, &hello, "3").await, None);
         // The same folders once more, while they are open.
@@ -229,7 +260,10 @@ mod tests {
     #[tokio::test]
     async fn a_fresh_start_deletes_what_folders_keep_and_stopping_does_not() {
         let folder = tempfile::tempdir().unwrap();
-        let options = InstalledOptions { keyvalue_path: Some(folder.path().into()), ..InstalledOptions::default() };
+        let options = InstalledOptions {
+            keyvalue: keyvalue::Storage::Folder(folder.path().into()),
+            ..InstalledOptions::default()
+        };
         let hello = workload("default", "hello");
         let installed = Installed::new(&options).unwrap();
         exchange(&installed, &hello, "1").await;

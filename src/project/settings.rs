@@ -167,14 +167,43 @@ pub struct Dev {
     pub tls_ca_path: Option<String>,
     /// Provides `wasi:webgpu`. Not supported yet.
     pub wasi_webgpu: bool,
+    /// A NATS server for the capabilities that can use one: messages go through it, key-value data
+    /// and blobs are kept there unless another key says where, and entries of `host_interfaces` use
+    /// it that ask for NATS without a `url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["nats://127.0.0.1:4222"]))]
+    pub data_nats_url: Option<String>,
+    /// A NATS server that carries the messages of the loop: `nats://` or `tls://`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["nats://127.0.0.1:4222"]))]
+    pub wasmcloud_messaging_nats_url: Option<String>,
     /// A folder that keeps the key-value data of the loop across restarts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = [".wash/keyvalue"]))]
     pub wasi_keyvalue_path: Option<String>,
+    /// A NATS server that keeps the key-value data of the loop: `nats://` or `tls://`, several of a
+    /// cluster with commas between them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["nats://127.0.0.1:4222"]))]
+    pub wasi_keyvalue_nats_url: Option<String>,
+    /// A Redis server that keeps the key-value data of the loop: `redis://` or `rediss://`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["redis://127.0.0.1:6379"]))]
+    pub wasi_keyvalue_redis_url: Option<String>,
     /// A folder that keeps the blobs of the loop across restarts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = [".wash/blobstore"]))]
     pub wasi_blobstore_path: Option<String>,
+    /// A NATS server that keeps the blobs of the loop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["nats://127.0.0.1:4222"]))]
+    pub wasi_blobstore_nats_url: Option<String>,
+    /// A bucket that keeps the blobs of the loop: `s3://bucket/folder`, `gs://bucket`,
+    /// `az://container`. How to get there is said by variables of the environment, such as
+    /// `AWS_ACCESS_KEY_ID` and `AWS_ENDPOINT_URL`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["s3://my-bucket/dev"]))]
+    pub wasi_blobstore_url: Option<String>,
 }
 
 /// One more component of the workload: a file, or a project with a build of its own.
@@ -259,12 +288,13 @@ pub struct HostInterface {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["0.2.0"]))]
     pub version: Option<String>,
-    /// Settings of the capability, e.g. `subscriptions: "tasks.>"` for messaging.
+    /// Settings of the capability, e.g. `subscriptions: "tasks.>"` for messaging. Write `${NAME}` for
+    /// what is secret.
     #[serde(default)]
     #[schemars(extend("examples" = [{"subscriptions": "tasks.>"}]))]
     pub config: BTreeMap<String, String>,
-    /// The name by which a component selects this entry when there are several of one interface.
-    /// Not supported yet.
+    /// The identifier that a component opens to get what this entry configures. Needed for each
+    /// entry where a package has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["orders"]))]
     pub name: Option<String>,

@@ -62,8 +62,11 @@ impl Check<'_> {
             let key = Key::of("dev.host_interfaces").index(index);
             self.filled(&key.name("namespace"), &interface.namespace);
             self.filled(&key.name("package"), &interface.package);
-            self.refuse(&key.name("name"), interface.name.is_some());
+            if let Some(name) = &interface.name {
+                self.filled(&key.name("name"), name);
+            }
         }
+        self.urls(dev);
         for (key, used) in [
             ("dev.service", dev.service),
             ("dev.service_file", dev.service_file.is_some()),
@@ -127,6 +130,43 @@ impl Check<'_> {
             if !(1..=65535).contains(port) {
                 let hint = "write a number from 1 to 65535".to_string();
                 self.complain(&key.index(index), format!("`{port}` is no port"), Some(hint));
+            }
+        }
+    }
+
+    /// Where data is kept is said once, and with an address of such a server. What is wrong in an
+    /// address beyond its beginning is told by who connects; its value is never repeated.
+    fn urls(&mut self, dev: &Dev) {
+        for (key, url, schemes) in [
+            ("dev.data_nats_url", &dev.data_nats_url, ["nats", "tls"]),
+            ("dev.wasmcloud_messaging_nats_url", &dev.wasmcloud_messaging_nats_url, ["nats", "tls"]),
+            ("dev.wasi_keyvalue_nats_url", &dev.wasi_keyvalue_nats_url, ["nats", "tls"]),
+            ("dev.wasi_blobstore_nats_url", &dev.wasi_blobstore_nats_url, ["nats", "tls"]),
+            ("dev.wasi_keyvalue_redis_url", &dev.wasi_keyvalue_redis_url, ["redis", "rediss"]),
+        ] {
+            let Some(url) = url else { continue };
+            let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+            if !scheme.is_some_and(|scheme| schemes.contains(&scheme)) {
+                let hint = format!("begin it with `{}://` or `{}://`", schemes[0], schemes[1]);
+                let message = format!("`{key}` must be the URL of a server");
+                self.complain(&Key::of(key), message, Some(hint));
+            }
+        }
+        let keyvalue = [
+            ("dev.wasi_keyvalue_path", dev.wasi_keyvalue_path.is_some()),
+            ("dev.wasi_keyvalue_nats_url", dev.wasi_keyvalue_nats_url.is_some()),
+            ("dev.wasi_keyvalue_redis_url", dev.wasi_keyvalue_redis_url.is_some()),
+        ];
+        let blobs = [
+            ("dev.wasi_blobstore_path", dev.wasi_blobstore_path.is_some()),
+            ("dev.wasi_blobstore_nats_url", dev.wasi_blobstore_nats_url.is_some()),
+            ("dev.wasi_blobstore_url", dev.wasi_blobstore_url.is_some()),
+        ];
+        for (what, places) in [("key-value data is", keyvalue), ("blobs are", blobs)] {
+            let mut given = places.iter().filter(|(_, given)| *given).map(|(key, _)| *key);
+            if let (Some(first), Some(second)) = (given.next(), given.next()) {
+                let message = format!("both `{first}` and `{second}` say where {what} kept");
+                self.complain(&Key::of(second), message, Some("keep one of the two".into()));
             }
         }
     }
@@ -415,6 +455,18 @@ mod tests {
                 "`wasi:http@0.2.0` is not the name of a WIT package",
                 "write the package as NAMESPACE:PACKAGE, e.g. `wasi:http`, without a version",
             ),
+            (
+                "dev: {wasi_keyvalue_redis_url: 'user:secret@host'}",
+                1,
+                "`dev.wasi_keyvalue_redis_url` must be the URL of a server",
+                "begin it with `redis://` or `rediss://`",
+            ),
+            (
+                "dev:\n  wasi_keyvalue_path: data\n  wasi_keyvalue_nats_url: nats://localhost",
+                3,
+                "both `dev.wasi_keyvalue_path` and `dev.wasi_keyvalue_nats_url` say where key-value data is kept",
+                "keep one of the two",
+            ),
         ] {
             let problems = problems_of(text);
             assert_eq!(problems.len(), 1, "{text}: {problems:#?}");
@@ -445,7 +497,6 @@ dev:
   service: true
   service_file: x
   wasi_webgpu: true
-  host_interfaces: [{namespace: a, package: b, name: c}]
 ";
         let mut refused: Vec<String> = problems_of(text)
             .iter()

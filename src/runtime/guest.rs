@@ -72,12 +72,13 @@ impl<S> Guest<S> {
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: outgoing }
     }
 
-    /// What the capabilities keep for a member.
-    pub fn capabilities_of(&mut self, member: usize) -> &mut S {
-        match member.checked_sub(1) {
-            None => &mut self.capabilities,
-            Some(other) => &mut self.others[other].capabilities,
-        }
+    /// What the capabilities keep for a member, and the table that all share.
+    pub fn capabilities_of(&mut self, member: usize) -> (&S, &mut ResourceTable) {
+        let capabilities = match member.checked_sub(1) {
+            None => &self.capabilities,
+            Some(other) => &self.others[other].capabilities,
+        };
+        (capabilities, &mut self.table)
     }
 }
 

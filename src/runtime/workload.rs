@@ -36,6 +36,17 @@ impl Workload {
 pub struct WorkloadId(Arc<str>);
 
 impl WorkloadId {
+    /// Stands for data that no workload has for itself, because the operator gave it a name that
+    /// several may use. No workload has this identifier: theirs have a slash.
+    pub fn shared() -> Self {
+        WorkloadId("shared".into())
+    }
+
+    /// Whether this is [`WorkloadId::shared`].
+    pub fn is_shared(&self) -> bool {
+        &*self.0 == "shared"
+    }
+
     /// The identifier as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -107,6 +118,9 @@ pub struct HostInterface {
     pub namespace: String,
     /// e.g. `messaging`
     pub package: String,
+    /// The identifier that a component opens to get what this entry configures, where there are
+    /// several for one package; e.g. `sessions`.
+    pub name: Option<String>,
     /// e.g. `consumer`, `handler`; empty: all of the package.
     pub interfaces: Vec<String>,
     /// e.g. `0.2.0`; `None`: the newest that the host has.

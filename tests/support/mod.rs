@@ -9,10 +9,12 @@
 pub mod dev;
 pub mod fake_registry;
 pub mod guests;
+pub mod registry;
+pub mod s3;
+pub mod servers;
 #[cfg(target_os = "linux")]
 pub mod terminal;
 pub mod upstream;
-pub mod registry;
 pub mod wasmtime;
 pub mod wit_registry;
 
@@ -22,6 +24,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 pub use dev::Dev;
+pub use servers::Server;
 
 /// Only a failing test waits this long. Toolchains on a busy machine are slow.
 pub const PATIENCE: Duration = Duration::from_secs(60);

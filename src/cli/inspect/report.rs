@@ -243,7 +243,9 @@ fn in_words(problem: &Problem) -> String {
         Problem::OtherSignature { function, wanted, provided } => {
             format!("the function `{function}` differs; wanted `{wanted}`, provided `{provided}`")
         }
-        Problem::OtherComponent { name } => format!("`{name}` exports it"),
+        // These come of whole workloads, which nobody inspects.
+        Problem::Ambiguous { names } | Problem::Cycle { names } => names.join(", "),
+        Problem::OtherComponent { name, reason } => format!("`{name}` exports it: {reason}"),
         Problem::Engine { message } => message.clone(),
     }
 }

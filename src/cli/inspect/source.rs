@@ -95,7 +95,7 @@ fn registry(reference: &str) -> Result<Subject> {
 fn project(ctx: &Context, folder: &Path) -> Result<Subject> {
     let project = super::super::load_project(ctx, folder, &[])?;
     // stdout is for the report, in either format.
-    let report = build::build_project(ctx, &project, ToolOutput::Stderr)?;
+    let report = build::build_project(ctx, &project, ToolOutput::Stderr, super::super::wit_fetch(false, false))?;
     Ok(Subject { name: shown(ctx, &report.path), bytes: report.artifact.bytes, from: From::Project })
 }
 

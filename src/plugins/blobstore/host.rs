@@ -1,51 +1,50 @@
 //! What guests call: names and handles of `wasi:blobstore`, then the backend.
 
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use std::sync::Arc;
+
+use futures::StreamExt;
+use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
 use super::ForComponent;
 use super::backend::{Backend, ContainerId, ObjectId, Range, no_container, no_object};
 use super::incoming::IncomingValue;
 use super::names::ObjectNames;
-use super::outgoing::OutgoingValue;
+use super::outgoing::{self, OutgoingValue};
 use crate::plugins::bindings::wasi::blobstore::{blobstore, container, types};
+use crate::plugins::view::{View, ViewOf, Views};
 
 /// A guest's container.
+#[derive(Clone)]
 pub struct Container {
     id: ContainerId,
+    backend: Arc<dyn Backend>,
+    /// What the guest calls it.
+    name: Arc<str>,
+    /// The largest object, in bytes.
+    max_object: Option<u64>,
 }
 
-/// What a call needs of its store.
-pub struct View<'a> {
-    pub state: &'a ForComponent,
-    pub table: &'a mut ResourceTable,
-}
-
-/// Stands for [`View`] where the bindings ask for a type without a lifetime.
-pub struct Views;
-
-impl HasData for Views {
-    type Data<'a> = View<'a>;
+/// A guest's list of objects on its way.
+pub struct Listing {
+    names: ObjectNames,
+    backend: Arc<dyn Backend>,
 }
 
 /// Puts the interfaces into a linker.
-pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> wasmtime::Result<()> {
-    types::add_to_linker::<T, Views>(linker, view)?;
-    container::add_to_linker::<T, Views>(linker, view)?;
-    blobstore::add_to_linker::<T, Views>(linker, view)
+pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForComponent>) -> wasmtime::Result<()> {
+    types::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
+    container::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
+    blobstore::add_to_linker::<T, Views<ForComponent>>(linker, view)
 }
 
 /// Inside: what the guest is told. Outside: what ends the guest.
 type Reply<T> = wasmtime::Result<Result<T, String>>;
 
-impl<'a> View<'a> {
-    // Borrowed from the component, not from this view, so that the table can be used beside it.
-    fn backend(&self) -> &'a dyn Backend {
-        &*self.state.backend
-    }
-
-    fn id(&self, container: &Resource<Container>) -> wasmtime::Result<ContainerId> {
-        Ok(self.table.get(container)?.id.clone())
+impl View<'_, ForComponent> {
+    /// A copy of the handle, so that the table can be used beside it.
+    fn container(&self, container: &Resource<Container>) -> wasmtime::Result<Container> {
+        Ok(self.table.get(container)?.clone())
     }
 
     /// Gives the guest a handle to what was found or made for it.
@@ -58,46 +57,89 @@ impl<'a> View<'a> {
 }
 
 impl ForComponent {
-    fn container(&self, name: &str) -> Result<ContainerId, String> {
-        ContainerId::new(self.workload.clone(), name)
+    /// What a name stands for, whether it is there or not.
+    fn container(&self, name: &str) -> Result<Container, String> {
+        let place = self.place(name);
+        let id = match &place.shared {
+            Some(shared) => shared.clone(),
+            None => ContainerId::new(self.workload.clone(), name)?,
+        };
+        Ok(Container { id, backend: place.backend.clone(), name: name.into(), max_object: place.max_object })
     }
 
-    fn object(&self, id: blobstore::ObjectId) -> Result<ObjectId, String> {
-        ObjectId::new(self.container(&id.container)?, id.object)
+    fn object(&self, id: blobstore::ObjectId) -> Result<(Container, ObjectId), String> {
+        let container = self.container(&id.container)?;
+        let object = ObjectId::new(container.id.clone(), id.object)?;
+        Ok((container, object))
     }
 
     async fn create(&self, name: &str) -> Result<Container, String> {
-        let id = self.container(name)?;
-        match self.backend.create_container(&id).await? {
-            true => Ok(Container { id }),
+        let container = self.container(name)?;
+        match container.backend.create_container(&container.id).await? {
+            true => Ok(container),
             false => Err(format!("the container `{name}` exists already")),
         }
     }
 
     async fn get(&self, name: &str) -> Result<Container, String> {
-        let id = self.container(name)?;
-        self.created_at(&id).await?;
-        Ok(Container { id })
+        let container = self.container(name)?;
+        container.created_at().await?;
+        Ok(container)
     }
 
-    /// When a container was made. Fails where there is none.
-    async fn created_at(&self, id: &ContainerId) -> Result<u64, String> {
-        self.backend.container(id).await?.ok_or_else(|| no_container(id))
+    async fn copy(&self, from: blobstore::ObjectId, to: blobstore::ObjectId) -> Result<(), String> {
+        let ((source, from), (target, to)) = (self.object(from)?, self.object(to)?);
+        match Arc::ptr_eq(&source.backend, &target.backend) {
+            true => target.backend.copy_object(&from, &to).await,
+            false => carry(&source, &from, &target, &to).await,
+        }
     }
 
-    async fn read(&self, id: ContainerId, name: String, range: Range) -> Result<IncomingValue, String> {
+    async fn rename(&self, from: blobstore::ObjectId, to: blobstore::ObjectId) -> Result<(), String> {
+        let ((source, from), (target, to)) = (self.object(from)?, self.object(to)?);
+        if Arc::ptr_eq(&source.backend, &target.backend) {
+            return target.backend.move_object(&from, &to).await;
+        }
+        carry(&source, &from, &target, &to).await?;
+        source.backend.delete_objects(&from.container, std::slice::from_ref(&from.name)).await
+    }
+}
+
+/// Copies an object from one backend to another, piece by piece.
+async fn carry(source: &Container, from: &ObjectId, target: &Container, to: &ObjectId) -> Result<(), String> {
+    target.created_at().await?;
+    let mut content = source.backend.read(from, Range { first: 0, last: u64::MAX }).await?;
+    outgoing::fits(content.size, target.max_object)?;
+    let mut upload = target.backend.upload().await?;
+    while let Some(piece) = content.chunks.next().await {
+        upload.write(piece?).await?;
+    }
+    upload.commit(to.clone()).await
+}
+
+impl Container {
+    /// When it was made. Fails where there is none.
+    async fn created_at(&self) -> Result<u64, String> {
+        self.backend.container(&self.id).await?.ok_or_else(|| no_container(&self.id))
+    }
+
+    fn object(&self, name: String) -> Result<ObjectId, String> {
+        ObjectId::new(self.id.clone(), name)
+    }
+
+    async fn read(&self, name: String, range: Range) -> Result<IncomingValue, String> {
         let Range { first, last } = range;
         if first > last {
             return Err(format!("the range {first} to {last} ends before it begins: both ends are included"));
         }
-        Ok(IncomingValue::new(self.backend.read(&ObjectId::new(id, name)?, range).await?))
+        Ok(IncomingValue::new(self.backend.read(&self.object(name)?, range).await?))
     }
 
-    async fn info(&self, id: ContainerId, name: String) -> Result<container::ObjectMetadata, String> {
-        let object = ObjectId::new(id, name)?;
+    async fn info(&self, name: String) -> Result<container::ObjectMetadata, String> {
+        let object = self.object(name)?;
         let info = self.backend.object(&object).await?.ok_or_else(|| no_object(&object))?;
         Ok(container::ObjectMetadata {
-            container: object.container.name.to_string(),
+            container: self.name.to_string(),
             name: object.name,
             created_at: info.created_at,
             size: info.size,
@@ -105,7 +147,7 @@ impl ForComponent {
     }
 }
 
-impl blobstore::Host for View<'_> {
+impl blobstore::Host for View<'_, ForComponent> {
     async fn create_container(&mut self, name: String) -> Reply<Resource<Container>> {
         let created = self.state.create(&name).await;
         self.push(created)
@@ -118,40 +160,43 @@ impl blobstore::Host for View<'_> {
 
     async fn delete_container(&mut self, name: String) -> Reply<()> {
         let state = self.state;
-        let deleted = async { state.backend.delete_container(&state.container(&name)?).await };
+        let deleted = async {
+            let container = state.container(&name)?;
+            container.backend.delete_container(&container.id).await
+        };
         Ok(deleted.await)
     }
 
     async fn container_exists(&mut self, name: String) -> Reply<bool> {
         let state = self.state;
-        let exists = async { Ok(state.backend.container(&state.container(&name)?).await?.is_some()) };
+        let exists = async {
+            let container = state.container(&name)?;
+            Ok(container.backend.container(&container.id).await?.is_some())
+        };
         Ok(exists.await)
     }
 
     async fn copy_object(&mut self, src: blobstore::ObjectId, dest: blobstore::ObjectId) -> Reply<()> {
-        let state = self.state;
-        let copied = async { state.backend.copy_object(&state.object(src)?, &state.object(dest)?).await };
-        Ok(copied.await)
+        Ok(self.state.copy(src, dest).await)
     }
 
     async fn move_object(&mut self, src: blobstore::ObjectId, dest: blobstore::ObjectId) -> Reply<()> {
-        let state = self.state;
-        let moved = async { state.backend.move_object(&state.object(src)?, &state.object(dest)?).await };
-        Ok(moved.await)
+        Ok(self.state.rename(src, dest).await)
     }
 }
 
-impl container::Host for View<'_> {}
+impl container::Host for View<'_, ForComponent> {}
 
-impl container::HostContainer for View<'_> {
+impl container::HostContainer for View<'_, ForComponent> {
     async fn name(&mut self, container: Resource<Container>) -> Reply<String> {
-        Ok(Ok(self.id(&container)?.name.to_string()))
+        Ok(Ok(self.container(&container)?.name.to_string()))
     }
 
     async fn info(&mut self, container: Resource<Container>) -> Reply<container::ContainerMetadata> {
-        let id = self.id(&container)?;
-        let created_at = self.state.created_at(&id).await;
-        Ok(created_at.map(|created_at| container::ContainerMetadata { name: id.name.to_string(), created_at }))
+        let container = self.container(&container)?;
+        let created_at = container.created_at().await;
+        let name = container.name.to_string();
+        Ok(created_at.map(|created_at| container::ContainerMetadata { name, created_at }))
     }
 
     async fn get_data(
@@ -161,8 +206,7 @@ impl container::HostContainer for View<'_> {
         start: u64,
         end: u64,
     ) -> Reply<Resource<IncomingValue>> {
-        let id = self.id(&container)?;
-        let value = self.state.read(id, name, Range { first: start, last: end }).await;
+        let value = self.container(&container)?.read(name, Range { first: start, last: end }).await;
         self.push(value)
     }
 
@@ -172,18 +216,22 @@ impl container::HostContainer for View<'_> {
         name: String,
         data: Resource<OutgoingValue>,
     ) -> Reply<()> {
-        let id = self.id(&container)?;
-        if let Err(error) = self.state.created_at(&id).await {
+        let container = self.container(&container)?;
+        if let Err(error) = container.created_at().await {
             return Ok(Err(error));
         }
         let value = self.table.get_mut(&data)?;
-        Ok(ObjectId::new(id, name).and_then(|object| value.name(object)))
+        let target = container.object(name);
+        Ok(target.and_then(|object| value.name(object, &container.backend, container.max_object)))
     }
 
-    async fn list_objects(&mut self, container: Resource<Container>) -> Reply<Resource<ObjectNames>> {
-        let id = self.id(&container)?;
-        let names = self.state.created_at(&id).await.map(|_| ObjectNames::new(id));
-        self.push(names)
+    async fn list_objects(&mut self, container: Resource<Container>) -> Reply<Resource<Listing>> {
+        let container = self.container(&container)?;
+        let listing = container
+            .created_at()
+            .await
+            .map(|_| Listing { names: ObjectNames::new(container.id), backend: container.backend });
+        self.push(listing)
     }
 
     async fn delete_object(&mut self, container: Resource<Container>, name: String) -> Reply<()> {
@@ -191,25 +239,23 @@ impl container::HostContainer for View<'_> {
     }
 
     async fn delete_objects(&mut self, container: Resource<Container>, names: Vec<String>) -> Reply<()> {
-        let id = self.id(&container)?;
-        Ok(self.backend().delete_objects(&id, &names).await)
+        let container = self.container(&container)?;
+        Ok(container.backend.delete_objects(&container.id, &names).await)
     }
 
     async fn has_object(&mut self, container: Resource<Container>, name: String) -> Reply<bool> {
-        let id = self.id(&container)?;
-        let backend = self.backend();
-        let has = async { Ok(backend.object(&ObjectId::new(id, name)?).await?.is_some()) };
+        let container = self.container(&container)?;
+        let has = async { Ok(container.backend.object(&container.object(name)?).await?.is_some()) };
         Ok(has.await)
     }
 
     async fn object_info(&mut self, container: Resource<Container>, name: String) -> Reply<container::ObjectMetadata> {
-        let id = self.id(&container)?;
-        Ok(self.state.info(id, name).await)
+        Ok(self.container(&container)?.info(name).await)
     }
 
     async fn clear(&mut self, container: Resource<Container>) -> Reply<()> {
-        let id = self.id(&container)?;
-        Ok(self.backend().clear_container(&id).await)
+        let container = self.container(&container)?;
+        Ok(container.backend.clear_container(&container.id).await)
     }
 
     async fn drop(&mut self, container: Resource<Container>) -> wasmtime::Result<()> {
@@ -218,26 +264,26 @@ impl container::HostContainer for View<'_> {
     }
 }
 
-impl container::HostStreamObjectNames for View<'_> {
-    async fn read_stream_object_names(&mut self, names: Resource<ObjectNames>, len: u64) -> Reply<(Vec<String>, bool)> {
-        let (backend, names) = (self.backend(), self.table.get_mut(&names)?);
-        Ok(names.take(backend, len).await)
+impl container::HostStreamObjectNames for View<'_, ForComponent> {
+    async fn read_stream_object_names(&mut self, listing: Resource<Listing>, len: u64) -> Reply<(Vec<String>, bool)> {
+        let Listing { names, backend } = self.table.get_mut(&listing)?;
+        Ok(names.take(&**backend, len).await)
     }
 
-    async fn skip_stream_object_names(&mut self, names: Resource<ObjectNames>, num: u64) -> Reply<(u64, bool)> {
-        let (backend, names) = (self.backend(), self.table.get_mut(&names)?);
-        Ok(names.skip(backend, num).await)
+    async fn skip_stream_object_names(&mut self, listing: Resource<Listing>, num: u64) -> Reply<(u64, bool)> {
+        let Listing { names, backend } = self.table.get_mut(&listing)?;
+        Ok(names.skip(&**backend, num).await)
     }
 
-    async fn drop(&mut self, names: Resource<ObjectNames>) -> wasmtime::Result<()> {
-        self.table.delete(names)?;
+    async fn drop(&mut self, listing: Resource<Listing>) -> wasmtime::Result<()> {
+        self.table.delete(listing)?;
         Ok(())
     }
 }
 
-impl types::Host for View<'_> {}
+impl types::Host for View<'_, ForComponent> {}
 
-impl types::HostOutgoingValue for View<'_> {
+impl types::HostOutgoingValue for View<'_, ForComponent> {
     async fn new_outgoing_value(&mut self) -> wasmtime::Result<Resource<OutgoingValue>> {
         Ok(self.table.push(OutgoingValue::default())?)
     }
@@ -246,7 +292,7 @@ impl types::HostOutgoingValue for View<'_> {
         &mut self,
         value: Resource<OutgoingValue>,
     ) -> wasmtime::Result<Result<Resource<DynOutputStream>, ()>> {
-        let (backend, value) = (self.backend(), self.table.get_mut(&value)?);
+        let (backend, value) = (self.state.only_backend(), self.table.get_mut(&value)?);
         // Not a child of the value: guests end the value while they still have the stream.
         match value.write_body(backend).await {
             Ok(Some(stream)) => {
@@ -263,7 +309,7 @@ impl types::HostOutgoingValue for View<'_> {
 
     async fn finish(&mut self, value: Resource<OutgoingValue>) -> Reply<()> {
         let value = self.table.delete(value)?;
-        Ok(value.finish(self.backend()).await)
+        Ok(value.finish().await)
     }
 
     async fn drop(&mut self, value: Resource<OutgoingValue>) -> wasmtime::Result<()> {
@@ -272,7 +318,7 @@ impl types::HostOutgoingValue for View<'_> {
     }
 }
 
-impl types::HostIncomingValue for View<'_> {
+impl types::HostIncomingValue for View<'_, ForComponent> {
     async fn incoming_value_consume_sync(&mut self, value: Resource<IncomingValue>) -> Reply<Vec<u8>> {
         Ok(self.table.delete(value)?.bytes().await)
     }

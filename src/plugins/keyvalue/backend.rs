@@ -18,9 +18,9 @@ pub const MAX_BATCH_BYTES: usize = 256 << 20;
 /// A bucket among those of all workloads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BucketId {
-    /// Whose it is.
+    /// Whose it is; [`WorkloadId::shared`] for a bucket that the operator has named.
     pub workload: WorkloadId,
-    /// What the workload calls it.
+    /// What the workload, or the operator, calls it.
     pub name: Arc<str>,
 }
 
@@ -57,9 +57,10 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
 
 /// Keeps the data.
 ///
-/// Every operation is atomic: others see all of it or nothing. A bucket exists as soon as it is
-/// named. Keys and values have been checked against the limits above. An answer of a persistent
-/// backend means that the change survives a crash.
+/// Every operation on one key is atomic, and so is one on several, unless the backend says otherwise:
+/// others see all of it or nothing. A bucket exists as soon as it is named. Keys and values have been
+/// checked against the limits above; a backend may have lower ones. An answer of a persistent backend
+/// means that the change survives a crash.
 pub trait Backend: Send + Sync + 'static {
     /// Returns the values of several keys as of one moment, in the order of the keys.
     /// Fails when they are more than [`MAX_BATCH_BYTES`] together.
@@ -94,13 +95,24 @@ pub trait Backend: Send + Sync + 'static {
 pub fn incremented(key: &str, stored: Option<&[u8]>, delta: u64) -> Result<u64, Error> {
     let number = match stored {
         None => 0,
-        Some(digits) => number(digits).ok_or_else(|| {
-            Error::other(format!("the value of `{key}` is not a number: a number is 1 to 20 decimal digits"))
-        })?,
+        Some(digits) => number(digits).ok_or_else(|| no_number(key))?,
     };
-    number.checked_add(delta).ok_or_else(|| {
-        Error::other(format!("the number under `{key}` would be greater than {}: it stays {number}", u64::MAX))
-    })
+    number.checked_add(delta).ok_or_else(|| too_great(key, number))
+}
+
+/// The error for a value that cannot be added to.
+pub fn no_number(key: &str) -> Error {
+    Error::other(format!("the value of `{key}` is not a number: a number is 1 to 20 decimal digits"))
+}
+
+/// The error for a sum that nobody could store.
+pub fn too_great(key: &str, stored: impl fmt::Display) -> Error {
+    Error::other(format!("the number under `{key}` would be greater than {}: it stays {stored}", u64::MAX))
+}
+
+/// The error for more values than one answer may have.
+pub fn too_many_bytes() -> Error {
+    Error::other(format!("the values are more than {} MiB together: use smaller batches", MAX_BATCH_BYTES >> 20))
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
@@ -120,10 +132,7 @@ impl Budget {
     pub fn take(&mut self, bytes: usize) -> Result<(), Error> {
         self.used += bytes;
         match self.used > MAX_BATCH_BYTES {
-            true => Err(Error::other(format!(
-                "the values are more than {} MiB together: use smaller batches",
-                MAX_BATCH_BYTES >> 20
-            ))),
+            true => Err(too_many_bytes()),
             false => Ok(()),
         }
     }

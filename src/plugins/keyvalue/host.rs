@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::component::{Linker, Resource};
 
+use super::ForComponent;
 use super::backend::{Backend, BucketId, Error, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
-use super::{ForComponent, Keyvalue};
 use crate::plugins::bindings::wasi::keyvalue::{atomics, batch, store};
+use crate::plugins::view::{View, ViewOf, Views};
 
 /// What an empty identifier opens.
 const DEFAULT_BUCKET: &str = "default";
@@ -17,40 +18,34 @@ const PAGE: usize = 1000;
 /// A guest's open bucket.
 pub struct Bucket {
     id: BucketId,
-}
-
-/// What a call needs of its store.
-pub struct View<'a> {
-    pub state: &'a ForComponent,
-    pub table: &'a mut ResourceTable,
-}
-
-/// Stands for [`View`] where the bindings ask for a type without a lifetime.
-pub struct Views;
-
-impl HasData for Views {
-    type Data<'a> = View<'a>;
+    backend: Arc<dyn Backend>,
 }
 
 /// Puts the interfaces into a linker.
-pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> wasmtime::Result<()> {
-    store::add_to_linker::<T, Views>(linker, view)?;
-    atomics::add_to_linker::<T, Views>(linker, view)?;
-    batch::add_to_linker::<T, Views>(linker, view)
+pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForComponent>) -> wasmtime::Result<()> {
+    store::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
+    atomics::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
+    batch::add_to_linker::<T, Views<ForComponent>>(linker, view)
 }
 
-impl<'a> View<'a> {
+impl<'a> View<'a, ForComponent> {
     /// A bucket and the backend that has it, neither borrowed from this view.
-    fn open(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<(BucketId, &'a dyn Backend)> {
-        Ok((self.table.get(bucket)?.id.clone(), &*self.state.capability.backend))
+    fn open(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<(BucketId, Arc<dyn Backend>)> {
+        let bucket = self.table.get(bucket)?;
+        Ok((bucket.id.clone(), bucket.backend.clone()))
     }
 }
 
 impl ForComponent {
-    async fn page(&self, id: &BucketId, cursor: Option<u64>) -> Result<store::KeyResponse, Error> {
-        let Keyvalue { backend, cursors } = &self.capability;
+    async fn page(
+        &self,
+        backend: &dyn Backend,
+        id: &BucketId,
+        cursor: Option<u64>,
+    ) -> Result<store::KeyResponse, Error> {
+        let cursors = &self.cursors;
         let after = match cursor {
-            Some(cursor) => Some(cursors.key(&**backend, id, cursor).await?),
+            Some(cursor) => Some(cursors.key(backend, id, cursor).await?),
             None => None,
         };
         // One more than a page, to know whether there is a next one.
@@ -64,18 +59,18 @@ impl ForComponent {
 
 type Reply<T> = wasmtime::Result<Result<T, store::Error>>;
 
-impl store::Host for View<'_> {
+impl store::Host for View<'_, ForComponent> {
     async fn open(&mut self, identifier: String) -> Reply<Resource<Bucket>> {
         if let Err(error) = check("identifier of a bucket", &identifier) {
             return Ok(Err(error.into()));
         }
-        let name: Arc<str> = if identifier.is_empty() { DEFAULT_BUCKET.into() } else { identifier.into() };
-        let id = BucketId { workload: self.state.workload.clone(), name };
-        Ok(Ok(self.table.push(Bucket { id })?))
+        let identifier = if identifier.is_empty() { DEFAULT_BUCKET } else { &identifier };
+        let (id, backend) = self.state.bucket(identifier);
+        Ok(Ok(self.table.push(Bucket { id, backend })?))
     }
 }
 
-impl store::HostBucket for View<'_> {
+impl store::HostBucket for View<'_, ForComponent> {
     async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Reply<Option<Vec<u8>>> {
         let (id, backend) = View::open(self, &bucket)?;
         reply(async {
@@ -110,8 +105,8 @@ impl store::HostBucket for View<'_> {
     }
 
     async fn list_keys(&mut self, bucket: Resource<Bucket>, cursor: Option<u64>) -> Reply<store::KeyResponse> {
-        let (id, _) = View::open(self, &bucket)?;
-        reply(self.state.page(&id, cursor)).await
+        let (id, backend) = View::open(self, &bucket)?;
+        reply(self.state.page(&*backend, &id, cursor)).await
     }
 
     async fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
@@ -120,7 +115,7 @@ impl store::HostBucket for View<'_> {
     }
 }
 
-impl atomics::Host for View<'_> {
+impl atomics::Host for View<'_, ForComponent> {
     async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: u64) -> Reply<u64> {
         let (id, backend) = View::open(self, &bucket)?;
         reply(async {
@@ -131,7 +126,7 @@ impl atomics::Host for View<'_> {
     }
 }
 
-impl batch::Host for View<'_> {
+impl batch::Host for View<'_, ForComponent> {
     async fn get_many(&mut self, bucket: Resource<Bucket>, keys: Vec<String>) -> Reply<Vec<Option<(String, Vec<u8>)>>> {
         let (id, backend) = View::open(self, &bucket)?;
         reply(async {
@@ -202,14 +197,16 @@ impl From<Error> for store::Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::in_memory;
     use super::*;
     use crate::plugins::bindings::wasi::keyvalue::atomics::Host as _;
     use crate::plugins::bindings::wasi::keyvalue::batch::Host as _;
     use crate::plugins::bindings::wasi::keyvalue::store::HostBucket as _;
     use crate::plugins::tests::workload;
+    use wasmtime::component::ResourceTable;
 
     fn component() -> ForComponent {
-        Keyvalue::new(None).unwrap().configure(&workload("default", "hello")).unwrap()
+        in_memory().configure(&workload("default", "hello")).unwrap()
     }
 
     async fn open(state: &ForComponent, table: &mut ResourceTable, name: &str) -> Resource<Bucket> {

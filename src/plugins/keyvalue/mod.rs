@@ -10,63 +10,304 @@ mod conformance;
 mod cursors;
 pub mod host;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::Result;
-use crate::runtime::workload::{Workload, WorkloadId};
+use crate::error::{Error as WashError, Result};
+use crate::runtime::workload::{HostInterface, Workload, WorkloadId};
 
 use super::entry;
+use super::remote::{ServerUrl, Servers};
 pub use backend::{Backend, BucketId, Error, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use backends::{file::File, memory::Memory, nats::NatsBuckets, redis::RedisBuckets};
 use cursors::Cursors;
+
+/// Where a host keeps key-value data for which a workload does not say it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Storage {
+    /// In memory, until the process ends.
+    #[default]
+    Memory,
+    /// In a folder, absolute, which is made when it is missing.
+    Folder(PathBuf),
+    /// In buckets of NATS.
+    Nats(ServerUrl),
+    /// In Redis.
+    Redis(ServerUrl),
+}
+
+/// The settings of an entry for `wasi:keyvalue`.
+const SETTINGS: &[&str] = &["backend", "bucket", "prefix", "root", "url"];
+const BACKENDS: &str = "the backends of `wasi:keyvalue` are `memory`, `filesystem`, `nats`, `redis`";
 
 /// The capability on one host.
 #[derive(Clone)]
 pub struct Keyvalue {
-    backend: Arc<dyn Backend>,
+    storage: Storage,
+    servers: Servers,
+    default: Arc<dyn Backend>,
+    memory: Arc<Memory>,
     cursors: Arc<Cursors>,
 }
 
 impl Keyvalue {
-    /// Keeps the data in a folder, which is made when it is missing, or in memory until the process
-    /// ends.
+    /// Opens the storage. A server is connected to when it is used.
     ///
-    /// Fails when the folder cannot be used, or another process uses it.
-    pub fn new(folder: Option<&Path>) -> Result<Self> {
-        let backend: Arc<dyn Backend> = match folder {
-            Some(folder) => backends::file::File::open(folder)?,
-            None => Arc::new(backends::memory::Memory::default()),
-        };
-        Ok(Keyvalue { backend, cursors: Arc::default() })
+    /// Fails when a folder cannot be used, or another process uses it; and with a server outside of a
+    /// tokio runtime.
+    pub fn new(storage: &Storage, servers: &Servers) -> Result<Self> {
+        let memory = Arc::<Memory>::default();
+        let default = open(storage, servers, &memory)?;
+        Ok(Keyvalue { storage: storage.clone(), servers: servers.clone(), default, memory, cursors: Arc::default() })
     }
 
-    /// Validates the workload's entries for `wasi:keyvalue`.
+    /// The same capability with another storage. What is in memory stays there.
+    pub fn with(&self, storage: &Storage, servers: &Servers) -> Result<Self> {
+        let default = open(storage, servers, &self.memory)?;
+        Ok(Keyvalue { storage: storage.clone(), servers: servers.clone(), default, ..self.clone() })
+    }
+
+    /// Validates the workload's entries for `wasi:keyvalue`, and opens their backends.
     pub fn configure(&self, workload: &Workload) -> Result<ForComponent> {
-        for entry in entry::of(workload, "wasi", "keyvalue") {
-            entry::check_settings(entry, &[])?;
+        let entries = entry::by_name(workload, "wasi", "keyvalue")?;
+        let unnamed = match entries.unnamed {
+            Some(entry) => self.place(entry)?,
+            None => Place { backend: self.default.clone(), bucket: None },
+        };
+        let named = entries.named.into_iter().map(|(name, entry)| Ok((name.to_string(), self.place(entry)?)));
+        Ok(ForComponent {
+            workload: workload.id(),
+            unnamed,
+            named: named.collect::<Result<_>>()?,
+            cursors: self.cursors.clone(),
+        })
+    }
+
+    /// Where the buckets of an entry are.
+    fn place(&self, entry: &HostInterface) -> Result<Place> {
+        entry::check_settings(entry, SETTINGS)?;
+        let bucket = entry::setting(entry, "bucket", |name| match name {
+            "" => Err("it is empty".into()),
+            name => Ok(Arc::<str>::from(name)),
+        })?;
+        Ok(Place { backend: self.backend(entry)?, bucket })
+    }
+
+    fn backend(&self, entry: &HostInterface) -> Result<Arc<dyn Backend>> {
+        let config = &entry.config;
+        let scheme = config.get("url").and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme);
+        let backend = match (config.get("backend").map(String::as_str), scheme) {
+            (Some(named), _) => named,
+            (None, Some("nats" | "tls")) => "nats",
+            (None, Some("redis" | "rediss")) => "redis",
+            (None, _) if config.contains_key("url") => {
+                return Err(WashError::usage("the `url` of `wasi:keyvalue` is no address of NATS or Redis")
+                    .hint("write it like `nats://127.0.0.1:4222` or `redis://127.0.0.1:6379`"));
+            }
+            (None, _) if config.contains_key("root") => "filesystem",
+            (None, _) if config.contains_key("prefix") => "redis",
+            (None, _) => return Ok(self.default.clone()),
+        };
+        let settings: &[&str] = match backend {
+            "memory" | "in-memory" | "in_memory" => &["bucket"],
+            "filesystem" | "file" => &["bucket", "root"],
+            "nats" => &["bucket", "url"],
+            "redis" => &["bucket", "prefix", "url"],
+            other => {
+                return Err(WashError::usage(format!("`wasi:keyvalue` has no backend `{other}`")).hint(BACKENDS));
+            }
+        };
+        entry::check_backend_settings(entry, backend, settings)?;
+        match backend {
+            "filesystem" | "file" => match (entry::setting(entry, "root", absolute)?, &self.storage) {
+                (Some(root), _) => Ok(File::open(&root)?),
+                (None, Storage::Folder(_)) => Ok(self.default.clone()),
+                (None, _) => Err(missing("root", "filesystem", "a folder")),
+            },
+            "nats" => match (entry::setting(entry, "url", ServerUrl::nats)?, &self.storage) {
+                (None, Storage::Nats(_)) => Ok(self.default.clone()),
+                (url, _) => {
+                    let url = url.or_else(|| self.servers.nats_url.clone());
+                    let url = url.ok_or_else(|| missing("url", "nats", "e.g. `nats://127.0.0.1:4222`"))?;
+                    Ok(Arc::new(NatsBuckets::new(self.servers.connections.nats(&url)?)))
+                }
+            },
+            "redis" => {
+                let url = entry::setting(entry, "url", ServerUrl::redis)?;
+                let url = url.or_else(|| match &self.storage {
+                    Storage::Redis(url) => Some(url.clone()),
+                    _ => None,
+                });
+                let url = url.ok_or_else(|| missing("url", "redis", "e.g. `redis://127.0.0.1:6379`"))?;
+                let server = self.servers.connections.redis(&url)?;
+                Ok(Arc::new(RedisBuckets::new(server, config.get("prefix").cloned())))
+            }
+            _ => Ok(self.memory.clone()),
         }
-        Ok(ForComponent { capability: self.clone(), workload: workload.id() })
     }
 
     /// Drops what is only in memory.
     pub fn forget(&self, workload: &WorkloadId) {
-        self.backend.forget(workload);
+        self.memory.forget(workload);
         self.cursors.forget(workload);
     }
 
-    /// Deletes all data of a workload.
+    /// Deletes all data that a workload has for itself in memory and in the host's storage. What is
+    /// in the backends of its own entries stays.
     pub async fn clear(&self, workload: &WorkloadId) -> Result<()> {
-        self.cursors.forget(workload);
-        self.backend.clear(workload).await.map_err(|error| {
-            crate::error::Error::failed(format!("cannot delete the key-value data of `{workload}`"))
-                .cause(error.to_string())
+        self.forget(workload);
+        self.default.clear(workload).await.map_err(|error| {
+            WashError::failed(format!("cannot delete the key-value data of `{workload}`")).cause(error.to_string())
         })
     }
+}
+
+fn open(storage: &Storage, servers: &Servers, memory: &Arc<Memory>) -> Result<Arc<dyn Backend>> {
+    Ok(match storage {
+        Storage::Memory => memory.clone(),
+        Storage::Folder(folder) => File::open(folder)?,
+        Storage::Nats(url) => Arc::new(NatsBuckets::new(servers.connections.nats(url)?)),
+        Storage::Redis(url) => Arc::new(RedisBuckets::new(servers.connections.redis(url)?, None)),
+    })
+}
+
+fn absolute(folder: &str) -> Result<PathBuf, String> {
+    match Path::new(folder).is_absolute() {
+        true => Ok(folder.into()),
+        false => Err(format!("`{folder}` is not an absolute path")),
+    }
+}
+
+fn missing(setting: &str, backend: &str, what: &str) -> WashError {
+    WashError::usage(format!("the backend `{backend}` of `wasi:keyvalue` needs the setting `{setting}`"))
+        .hint(format!("add `{setting}: …` to the `config` of the entry: {what}"))
 }
 
 /// What a component is given.
 #[derive(Clone)]
 pub struct ForComponent {
-    capability: Keyvalue,
     workload: WorkloadId,
+    /// For identifiers that no entry has as its name.
+    unnamed: Place,
+    named: BTreeMap<String, Place>,
+    cursors: Arc<Cursors>,
+}
+
+/// Where buckets are.
+#[derive(Clone)]
+struct Place {
+    backend: Arc<dyn Backend>,
+    /// The one bucket that is opened, whatever the component calls it: it is shared by all who are
+    /// given it. Without one, the workload has buckets of its own.
+    bucket: Option<Arc<str>>,
+}
+
+impl ForComponent {
+    /// What an identifier opens.
+    fn bucket(&self, identifier: &str) -> (BucketId, Arc<dyn Backend>) {
+        let place = self.named.get(identifier).unwrap_or(&self.unnamed);
+        let id = match &place.bucket {
+            Some(name) => BucketId { workload: WorkloadId::shared(), name: name.clone() },
+            None => BucketId { workload: self.workload.clone(), name: identifier.into() },
+        };
+        (id, place.backend.clone())
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::plugins::tests::workload;
+    use bytes::Bytes;
+
+    /// The capability in memory.
+    pub fn in_memory() -> Keyvalue {
+        Keyvalue::new(&Storage::Memory, &Servers::default()).unwrap()
+    }
+
+    /// Name and settings of an entry.
+    type Entry<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)]);
+
+    fn with_entries(name: &str, entries: &[Entry<'_>]) -> Workload {
+        let entry = |(name, config): &Entry<'_>| HostInterface {
+            namespace: "wasi".into(),
+            package: "keyvalue".into(),
+            name: name.map(String::from),
+            config: config.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+            ..HostInterface::default()
+        };
+        Workload { host_interfaces: entries.iter().map(entry).collect(), ..workload("default", name) }
+    }
+
+    fn refused(config: &[(&str, &str)]) -> String {
+        let error = in_memory().configure(&with_entries("a", &[(None, config)])).err().unwrap();
+        format!("{}; {}", error.message(), error.hints().join("; "))
+    }
+
+    async fn set(state: &ForComponent, identifier: &str, value: &'static str) {
+        let (id, backend) = state.bucket(identifier);
+        backend.set_many(&id, vec![("k".into(), Bytes::from(value))]).await.unwrap();
+    }
+
+    async fn get(state: &ForComponent, identifier: &str) -> Option<Bytes> {
+        let (id, backend) = state.bucket(identifier);
+        backend.get_many(&id, &["k".into()]).await.unwrap().pop().unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_name_of_an_entry_is_the_identifier_that_opens_its_backend() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_str().unwrap();
+        let keyvalue = in_memory();
+        let entries =
+            with_entries("a", &[(Some("cache"), &[("backend", "memory")]), (Some("orders"), &[("root", root)])]);
+        let state = keyvalue.configure(&entries).unwrap();
+        for identifier in ["cache", "orders", "other"] {
+            set(&state, identifier, "v").await;
+        }
+        // Memory ends with the workload, the folder does not.
+        keyvalue.forget(&entries.id());
+        assert_eq!(get(&state, "cache").await, None);
+        assert_eq!(get(&state, "other").await, None);
+        assert_eq!(get(&state, "orders").await.unwrap(), "v");
+    }
+
+    #[tokio::test]
+    async fn a_bucket_that_the_operator_names_is_shared_and_no_other() {
+        let keyvalue = in_memory();
+        let entries: &[Entry<'_>] = &[(Some("common"), &[("bucket", "prices")])];
+        let one = keyvalue.configure(&with_entries("one", entries)).unwrap();
+        let two = keyvalue.configure(&with_entries("two", entries)).unwrap();
+        let stranger = keyvalue.configure(&workload("default", "stranger")).unwrap();
+        set(&one, "common", "v").await;
+        set(&one, "prices", "own").await;
+        assert_eq!(get(&two, "common").await.unwrap(), "v");
+        assert_eq!(get(&two, "prices").await, None);
+        assert_eq!(get(&stranger, "common").await, None);
+        assert_eq!(get(&stranger, "prices").await, None);
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_entry_is_said_with_what_would_be_right() {
+        assert_eq!(
+            refused(&[("backend", "mongo")]),
+            "`wasi:keyvalue` has no backend `mongo`; \
+             the backends of `wasi:keyvalue` are `memory`, `filesystem`, `nats`, `redis`"
+        );
+        assert_eq!(
+            refused(&[("backend", "redis")]),
+            "the backend `redis` of `wasi:keyvalue` needs the setting `url`; \
+             add `url: …` to the `config` of the entry: e.g. `redis://127.0.0.1:6379`"
+        );
+        assert_eq!(
+            refused(&[("backend", "memory"), ("url", "redis://secret@host")]),
+            "the backend `memory` of `wasi:keyvalue` has no setting `url`; \
+             remove `url`, or choose the backend that it is for"
+        );
+        assert!(refused(&[("url", "http://user:secret@host")]).contains("is no address of NATS or Redis"));
+        assert!(refused(&[("backend", "nats"), ("url", "redis://user:secret@host")]).contains("begins with `redis:`"));
+        assert!(refused(&[("root", "data")]).contains("`data` is not an absolute path"));
+        assert!(refused(&[("bucket", "")]).contains("it is empty"));
+    }
 }

@@ -9,6 +9,21 @@ use futures::future::BoxFuture;
 use super::subject::Pattern;
 use crate::runtime::workload::WorkloadId;
 
+/// How many messages of one subscription are handled at one time.
+pub const IN_FLIGHT: usize = 64;
+/// Why everything fails in a workload that does not run any more.
+pub const STOPPED: &str = "the workload has been stopped";
+
+/// The error for a request that nobody could answer.
+pub fn no_responders(subject: &str) -> String {
+    format!("no responders: nothing subscribes to `{subject}`")
+}
+
+/// The error for a request that nobody answered in its time.
+pub fn no_answer(subject: &str, timeout: Duration) -> String {
+    format!("no answer from `{subject}` within {} ms", timeout.as_millis())
+}
+
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerMessage {
@@ -37,6 +52,8 @@ pub struct Subscription {
     pub patterns: Vec<Pattern>,
     /// Of all subscriptions in a group, one is given each message.
     pub group: Option<String>,
+    /// Where several hosts run the workload, each of them is given each message.
+    pub broadcast: bool,
     /// Who is called.
     pub handler: Arc<dyn Handler>,
 }
@@ -59,8 +76,8 @@ pub trait Broker: Send + Sync + 'static {
     /// handled it. Nobody may subscribe. Fails when somebody does not keep up.
     fn publish(&self, message: BrokerMessage) -> Answer<'_, ()>;
 
-    /// Sends a message and returns the first answer. Fails at once when nobody subscribes or everyone
-    /// has failed.
+    /// Sends a message and returns the first answer. Fails at once when nobody subscribes; and when
+    /// everyone has failed, where the backend hears of that.
     fn request(&self, subject: String, body: Bytes, timeout: Duration) -> Answer<'_, BrokerMessage>;
 
     /// Replaces all subscriptions in one step. Messages that are being handled stay where they are;

@@ -9,18 +9,26 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::backend::{Backend, Broker, BrokerMessage, Handler, Subscription};
-use super::backends::memory::Memory;
+use super::backend::{Backend, Broker, BrokerMessage, Handler, IN_FLIGHT, Subscription};
+use super::backends::{memory::Memory, nats::NatsMessages};
 use super::subject::Pattern;
+use crate::plugins::remote::{Connections, ServerUrl};
+use crate::plugins::servers::Server;
 use crate::plugins::tests::workload;
 
-/// Runs a test over every backend.
+/// Runs a test over every backend; those after `but nats` over all others.
 macro_rules! every_backend {
-    ($($name:ident)*) => {
-        mod memory {
+    ($($name:ident)*; but nats: $($but_nats:ident)*) => {
+        every_backend! { @memory $($name)* $($but_nats)* }
+        every_backend! { @nats $($name)* }
+    };
+    (@$backend:ident $($name:ident)*) => {
+        mod $backend {
+            use super::Subject;
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
-                super::$name(std::sync::Arc::new(super::Memory::default())).await;
+                let subject = Subject::$backend();
+                super::$name(&subject).await;
             })*
         }
     };
@@ -30,22 +38,45 @@ every_backend! {
     a_message_goes_to_everyone_who_subscribes
     nobody_needs_to_subscribe
     a_message_that_matches_twice_is_delivered_once
+    a_message_that_matches_twice_is_delivered_once_in_a_broadcast
     one_of_a_group_is_given_each_message
     a_request_is_answered_through_its_reply_subject
     an_answer_is_not_seen_by_those_who_take_everything
     a_request_that_nobody_subscribes_to_fails_at_once
-    a_request_fails_when_its_only_handler_does
-    a_request_fails_only_when_all_its_handlers_do
-    a_request_whose_handler_breaks_fails
     a_request_times_out
     an_answer_that_comes_too_late_goes_nowhere
     workloads_are_apart
     messages_that_wait_go_to_the_new_handler
     a_forgotten_workload_fails_what_waits
     nothing_is_lost_while_handlers_are_replaced
+    ; but nats:
+    // Nobody is told of a failure there.
+    a_request_fails_when_its_only_handler_does
+    a_request_fails_only_when_all_its_handlers_do
+    a_request_whose_handler_breaks_fails
 }
 
-type Subject = Arc<dyn Backend>;
+/// A backend with what it needs. Two workloads are apart in memory, and below two prefixes of NATS.
+struct Subject {
+    backend: Arc<dyn Backend>,
+    other: Arc<dyn Backend>,
+    _server: Option<Server>,
+}
+
+impl Subject {
+    fn memory() -> Self {
+        let memory = Arc::new(Memory::default());
+        Subject { backend: memory.clone(), other: memory, _server: None }
+    }
+
+    fn nats() -> Self {
+        let server = Server::nats();
+        let nats = Connections::default().nats(&ServerUrl::nats(&server.url()).unwrap()).unwrap();
+        let other = Arc::new(NatsMessages::new(nats.clone(), Some("other".into())));
+        let backend = Arc::new(NatsMessages::new(nats, Some("tests.hello".into())));
+        Subject { backend, other, _server: Some(server) }
+    }
+}
 
 /// Longer than anything takes inside of one process; nothing waits for it.
 const LONG: Duration = Duration::from_secs(60);
@@ -76,7 +107,7 @@ fn subscription(
     let (messages, inbox) = mpsc::unbounded_channel();
     let patterns = patterns.iter().map(|pattern| Pattern::new(pattern).unwrap()).collect();
     let handler = Arc::new(Told { messages, then });
-    (Subscription { name: name.into(), patterns, group: None, handler }, inbox)
+    (Subscription { name: name.into(), patterns, group: None, broadcast: false, handler }, inbox)
 }
 
 /// A handler that only listens.
@@ -112,7 +143,7 @@ fn waiting(name: &str, gate: &Arc<Semaphore>) -> (Subscription, Inbox) {
 }
 
 fn broker(subject: &Subject) -> Arc<dyn Broker> {
-    subject.broker(&workload("default", "hello").id())
+    subject.backend.broker(&workload("default", "hello").id())
 }
 
 fn to(subject: &str, body: &str) -> BrokerMessage {
@@ -127,8 +158,8 @@ fn received(inbox: &mut Inbox) -> Vec<Bytes> {
     std::iter::from_fn(|| inbox.try_recv().ok()).map(|message| message.body).collect()
 }
 
-async fn a_message_goes_to_everyone_who_subscribes(subject: Subject) {
-    let broker = broker(&subject);
+async fn a_message_goes_to_everyone_who_subscribes(subject: &Subject) {
+    let broker = broker(subject);
     let (one, mut ones) = listener("one", &["tasks.*"]);
     let (two, mut twos) = listener("two", &[">"]);
     let (other, mut others) = listener("other", &["events.>"]);
@@ -142,12 +173,12 @@ async fn a_message_goes_to_everyone_who_subscribes(subject: Subject) {
     assert!(received(&mut ones).is_empty());
 }
 
-async fn nobody_needs_to_subscribe(subject: Subject) {
-    broker(&subject).publish(to("tasks.a", "body")).await.unwrap();
+async fn nobody_needs_to_subscribe(subject: &Subject) {
+    broker(subject).publish(to("tasks.a", "body")).await.unwrap();
 }
 
-async fn a_message_that_matches_twice_is_delivered_once(subject: Subject) {
-    let broker = broker(&subject);
+async fn a_message_that_matches_twice_is_delivered_once(subject: &Subject) {
+    let broker = broker(subject);
     let (one, mut ones) = listener("one", &["tasks.*", "tasks.a", ">"]);
     broker.replace_subscriptions(vec![one]);
     broker.publish(to("tasks.a", "first")).await.unwrap();
@@ -156,8 +187,18 @@ async fn a_message_that_matches_twice_is_delivered_once(subject: Subject) {
     assert_eq!(ones.recv().await.unwrap().body, "second");
 }
 
-async fn one_of_a_group_is_given_each_message(subject: Subject) {
-    let broker = broker(&subject);
+async fn a_message_that_matches_twice_is_delivered_once_in_a_broadcast(subject: &Subject) {
+    let broker = broker(subject);
+    let (one, mut ones) = listener("one", &["tasks.*", "tasks.a", ">"]);
+    broker.replace_subscriptions(vec![Subscription { broadcast: true, ..one }]);
+    for body in ["first", "second"] {
+        broker.publish(to("tasks.a", body)).await.unwrap();
+        assert_eq!(ones.recv().await.unwrap().body, body);
+    }
+}
+
+async fn one_of_a_group_is_given_each_message(subject: &Subject) {
+    let broker = broker(subject);
     let (all, mut everything) = listener("all", &[">"]);
     let (mut one, mut ones) = listener("one", &["tasks.*"]);
     let (mut two, mut twos) = listener("two", &["tasks.>"]);
@@ -175,8 +216,8 @@ async fn one_of_a_group_is_given_each_message(subject: Subject) {
     assert!(received(&mut ones).is_empty() && received(&mut twos).is_empty());
 }
 
-async fn a_request_is_answered_through_its_reply_subject(subject: Subject) {
-    let broker = broker(&subject);
+async fn a_request_is_answered_through_its_reply_subject(subject: &Subject) {
+    let broker = broker(subject);
     let (worker, mut inbox) = echo(&broker, "worker", &["tasks.*"]);
     broker.replace_subscriptions(vec![worker]);
     assert_eq!(request(&broker, "tasks.a", "hello").await.unwrap(), "worker: hello");
@@ -184,8 +225,8 @@ async fn a_request_is_answered_through_its_reply_subject(subject: Subject) {
     assert!(message.reply_to.unwrap().starts_with("_INBOX."));
 }
 
-async fn an_answer_is_not_seen_by_those_who_take_everything(subject: Subject) {
-    let broker = broker(&subject);
+async fn an_answer_is_not_seen_by_those_who_take_everything(subject: &Subject) {
+    let broker = broker(subject);
     let (worker, _inbox) = echo(&broker, "worker", &["tasks.*"]);
     let (all, mut everything) = listener("all", &[">", "*.*"]);
     broker.replace_subscriptions(vec![worker, all]);
@@ -196,20 +237,20 @@ async fn an_answer_is_not_seen_by_those_who_take_everything(subject: Subject) {
     assert_eq!(everything.recv().await.unwrap().subject, "end");
 }
 
-async fn a_request_that_nobody_subscribes_to_fails_at_once(subject: Subject) {
-    let broker = broker(&subject);
+async fn a_request_that_nobody_subscribes_to_fails_at_once(subject: &Subject) {
+    let broker = broker(subject);
     let error = request(&broker, "tasks.a", "hello").await.unwrap_err();
     assert_eq!(error, "no responders: nothing subscribes to `tasks.a`");
 }
 
-async fn a_request_fails_when_its_only_handler_does(subject: Subject) {
-    let broker = broker(&subject);
+async fn a_request_fails_when_its_only_handler_does(subject: &Subject) {
+    let broker = broker(subject);
     broker.replace_subscriptions(vec![failing("worker", "missing reply_to").0]);
     assert_eq!(request(&broker, "tasks.a", "hello").await.unwrap_err(), "missing reply_to");
 }
 
-async fn a_request_fails_only_when_all_its_handlers_do(subject: Subject) {
-    let broker = broker(&subject);
+async fn a_request_fails_only_when_all_its_handlers_do(subject: &Subject) {
+    let broker = broker(subject);
     let (worker, _inbox) = echo(&broker, "worker", &[">"]);
     broker.replace_subscriptions(vec![failing("one", "no").0, worker, failing("two", "no").0]);
     assert_eq!(request(&broker, "tasks.a", "hello").await.unwrap(), "worker: hello");
@@ -217,8 +258,8 @@ async fn a_request_fails_only_when_all_its_handlers_do(subject: Subject) {
     assert_eq!(request(&broker, "tasks.a", "hello").await.unwrap_err(), "no");
 }
 
-async fn a_request_whose_handler_breaks_fails(subject: Subject) {
-    let broker = broker(&subject);
+async fn a_request_whose_handler_breaks_fails(subject: &Subject) {
+    let broker = broker(subject);
     broker.replace_subscriptions(vec![subscription("worker", &[">"], |_| panic!("on purpose")).0]);
     let error = request(&broker, "tasks.a", "hello").await.unwrap_err();
     assert_eq!(error, "`worker` failed to handle the message");
@@ -226,15 +267,15 @@ async fn a_request_whose_handler_breaks_fails(subject: Subject) {
     assert_eq!(request(&broker, "tasks.a", "hello").await.unwrap(), "worker: hello");
 }
 
-async fn a_request_times_out(subject: Subject) {
-    let broker = broker(&subject);
+async fn a_request_times_out(subject: &Subject) {
+    let broker = broker(subject);
     broker.replace_subscriptions(vec![listener("worker", &[">"]).0]);
     let error = broker.request("tasks.a".into(), Bytes::new(), Duration::from_millis(1)).await.unwrap_err();
     assert_eq!(error, "no answer from `tasks.a` within 1 ms");
 }
 
-async fn an_answer_that_comes_too_late_goes_nowhere(subject: Subject) {
-    let broker = broker(&subject);
+async fn an_answer_that_comes_too_late_goes_nowhere(subject: &Subject) {
+    let broker = broker(subject);
     let (worker, mut inbox) = listener("worker", &[">"]);
     broker.replace_subscriptions(vec![worker]);
     broker.request("tasks.a".into(), Bytes::new(), Duration::from_millis(1)).await.unwrap_err();
@@ -244,23 +285,23 @@ async fn an_answer_that_comes_too_late_goes_nowhere(subject: Subject) {
     assert_eq!(inbox.recv().await.unwrap().body, "end");
 }
 
-async fn workloads_are_apart(subject: Subject) {
-    let other = subject.broker(&workload("default", "other").id());
+async fn workloads_are_apart(subject: &Subject) {
+    let other = subject.other.broker(&workload("default", "other").id());
     let (all, mut everything) = listener("all", &[">"]);
     other.replace_subscriptions(vec![all]);
-    broker(&subject).publish(to("tasks.a", "secret")).await.unwrap();
-    request(&broker(&subject), "tasks.a", "secret").await.unwrap_err();
+    broker(subject).publish(to("tasks.a", "secret")).await.unwrap();
+    request(&broker(subject), "tasks.a", "secret").await.unwrap_err();
     other.publish(to("end", "end")).await.unwrap();
     assert_eq!(everything.recv().await.unwrap().body, "end");
 }
 
-async fn messages_that_wait_go_to_the_new_handler(subject: Subject) {
-    let broker = broker(&subject);
+async fn messages_that_wait_go_to_the_new_handler(subject: &Subject) {
+    let broker = broker(subject);
     let gate = Arc::new(Semaphore::new(0));
     let (old, mut olds) = waiting("worker", &gate);
     broker.replace_subscriptions(vec![old]);
     // As many as a subscription handles at one time, and then those that wait.
-    let busy = 64;
+    let busy = IN_FLIGHT;
     for n in 0..busy + 10 {
         broker.publish(to("tasks.a", &n.to_string())).await.unwrap();
     }
@@ -278,8 +319,8 @@ async fn messages_that_wait_go_to_the_new_handler(subject: Subject) {
     assert!(received(&mut olds).is_empty());
 }
 
-async fn a_forgotten_workload_fails_what_waits(subject: Subject) {
-    let old = broker(&subject);
+async fn a_forgotten_workload_fails_what_waits(subject: &Subject) {
+    let old = broker(subject);
     let (worker, mut inbox) = listener("worker", &[">"]);
     old.replace_subscriptions(vec![worker]);
     let waits = tokio::spawn({
@@ -287,17 +328,17 @@ async fn a_forgotten_workload_fails_what_waits(subject: Subject) {
         async move { request(&broker, "tasks.a", "hello").await }
     });
     inbox.recv().await.unwrap();
-    subject.forget(&workload("default", "hello").id());
+    subject.backend.forget(&workload("default", "hello").id());
     assert_eq!(waits.await.unwrap().unwrap_err(), "the workload has been stopped");
     assert_eq!(old.publish(to("tasks.a", "")).await.unwrap_err(), "the workload has been stopped");
     // Started again, it has nothing of its former life.
-    let new = broker(&subject);
+    let new = broker(subject);
     assert!(request(&new, "tasks.a", "hello").await.unwrap_err().starts_with("no responders"));
     assert!(inbox.recv().await.is_none());
 }
 
-async fn nothing_is_lost_while_handlers_are_replaced(subject: Subject) {
-    let broker = broker(&subject);
+async fn nothing_is_lost_while_handlers_are_replaced(subject: &Subject) {
+    let broker = broker(subject);
     broker.replace_subscriptions(vec![echo(&broker, "worker", &[">"]).0]);
     let clients: Vec<_> = (0..8)
         .map(|_| {

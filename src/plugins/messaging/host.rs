@@ -3,39 +3,28 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use wasmtime::component::{HasData, Linker};
+use wasmtime::component::Linker;
 
 use super::ForComponent;
 use super::backend::BrokerMessage;
 use super::subject;
 use crate::plugins::bindings::wasmcloud::messaging::{consumer, types};
+use crate::plugins::view::{View, ViewOf, Views};
 
 /// The largest body, in bytes: the most that a NATS server is advised to allow.
 const MAX_BODY: usize = 8 << 20;
 /// The longest that a request waits, in milliseconds: ten minutes.
 const MAX_TIMEOUT_MS: u32 = 600_000;
 
-/// What a call needs of its store.
-pub struct View<'a> {
-    pub state: &'a ForComponent,
-}
-
-/// Stands for [`View`] where the bindings ask for a type without a lifetime.
-pub struct Views;
-
-impl HasData for Views {
-    type Data<'a> = View<'a>;
-}
-
 /// Puts the interfaces into a linker.
-pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> wasmtime::Result<()> {
-    types::add_to_linker::<T, Views>(linker, view)?;
-    consumer::add_to_linker::<T, Views>(linker, view)
+pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForComponent>) -> wasmtime::Result<()> {
+    types::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
+    consumer::add_to_linker::<T, Views<ForComponent>>(linker, view)
 }
 
-impl types::Host for View<'_> {}
+impl types::Host for View<'_, ForComponent> {}
 
-impl consumer::Host for View<'_> {
+impl consumer::Host for View<'_, ForComponent> {
     async fn request(
         &mut self,
         subject: String,

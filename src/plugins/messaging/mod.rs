@@ -11,51 +11,160 @@ mod conformance;
 pub mod host;
 pub mod subject;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::runtime::workload::{Workload, WorkloadId};
 
 use super::entry;
+use super::remote::{ServerUrl, Servers};
 pub use backend::{Backend, Broker, BrokerMessage, Handler, Subscription};
+use backends::{memory::Memory, nats::NatsMessages};
 pub use subject::Pattern;
 
+/// What carries a host's messages for which a workload does not say it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// Inside of this process.
+    #[default]
+    Memory,
+    /// Through NATS.
+    Nats(ServerUrl),
+}
+
 /// The settings of an entry for `wasmcloud:messaging`.
-const SETTINGS: &[&str] = &[SUBSCRIPTIONS, CONSUMER_GROUP];
-const SUBSCRIPTIONS: &str = "subscriptions";
+const SETTINGS: &[&str] = &[BACKEND, BROADCAST, CONSUMER_GROUP, PREFIX, SUBSCRIPTIONS, URL];
+/// Those that only an entry with the interface `handler` has.
+const OF_HANDLERS: &[&str] = &[BROADCAST, CONSUMER_GROUP, SUBSCRIPTIONS];
+/// Those that say what carries the messages.
+const OF_TRANSPORT: &[&str] = &[BACKEND, PREFIX, URL];
+const BACKEND: &str = "backend";
+const BROADCAST: &str = "broadcast";
 const CONSUMER_GROUP: &str = "consumer_group";
+const PREFIX: &str = "prefix";
+const SUBSCRIPTIONS: &str = "subscriptions";
+const URL: &str = "url";
 
 /// The capability on one host.
 #[derive(Clone)]
 pub struct Messaging {
-    backend: Arc<dyn Backend>,
+    transport: Transport,
+    servers: Servers,
+    memory: Arc<Memory>,
+    brokers: Arc<Mutex<Brokers>>,
+}
+
+#[derive(Default)]
+struct Brokers {
+    /// By server and prefix.
+    nats: HashMap<(ServerUrl, Option<String>), Arc<NatsMessages>>,
+    /// With whom the running version of a workload has subscribed.
+    active: HashMap<WorkloadId, Arc<dyn Broker>>,
 }
 
 impl Messaging {
-    /// Carries messages inside of this process.
-    pub fn in_memory() -> Self {
-        Messaging { backend: Arc::new(backends::memory::Memory::default()) }
+    /// A server is connected to when it is used.
+    pub fn new(transport: &Transport, servers: &Servers) -> Self {
+        Messaging {
+            transport: transport.clone(),
+            servers: servers.clone(),
+            memory: Arc::default(),
+            brokers: Arc::default(),
+        }
+    }
+
+    /// The same capability with another transport, for workloads that are configured from now on.
+    pub fn with(&self, transport: &Transport, servers: &Servers) -> Self {
+        Messaging { transport: transport.clone(), servers: servers.clone(), ..self.clone() }
     }
 
     /// Validates the workload's entries for `wasmcloud:messaging`.
+    ///
+    /// Fails with a server outside of a tokio runtime: its connection lives there.
     pub fn configure(&self, workload: &Workload) -> Result<ForComponent> {
         subscriptions_of(workload)?;
-        Ok(ForComponent { broker: self.backend.broker(&workload.id()) })
+        Ok(ForComponent { broker: self.broker(workload)? })
     }
 
-    /// Replaces all subscriptions of a workload in one step. Messages that are being handled stay with
-    /// the handler that has them; those that wait go to the new handler of the same name, and those of
-    /// a name that is not there any more are dropped.
+    /// What carries the messages of a workload.
+    pub fn broker(&self, workload: &Workload) -> Result<Arc<dyn Broker>> {
+        let mut of_transport = entry::of(workload, "wasmcloud", "messaging")
+            .filter(|entry| OF_TRANSPORT.iter().any(|setting| entry.config.contains_key(*setting)));
+        let entry = of_transport.next();
+        if of_transport.next().is_some() {
+            return Err(Error::usage("two entries for `wasmcloud:messaging` say what carries the messages")
+                .hint(format!("have {} in one of them only", entry::list(OF_TRANSPORT))));
+        }
+        let id = workload.id();
+        let Some(entry) = entry else {
+            return match &self.transport {
+                Transport::Memory => Ok(self.memory.broker(&id)),
+                Transport::Nats(url) => Ok(self.nats(url, None)?.broker(&id)),
+            };
+        };
+        entry::check_settings(entry, SETTINGS)?;
+        match entry.config.get(BACKEND).map(String::as_str) {
+            Some("memory" | "in-memory" | "in_memory") => {
+                entry::check_backend_settings(entry, "memory", OF_HANDLERS)?;
+                Ok(self.memory.broker(&id))
+            }
+            Some("nats") | None => {
+                let of_host = match &self.transport {
+                    Transport::Nats(url) => Some(url.clone()),
+                    Transport::Memory => self.servers.nats_url.clone(),
+                };
+                let url = entry::setting(entry, URL, ServerUrl::nats)?.or(of_host).ok_or_else(|| {
+                    Error::usage(format!("the backend `nats` of `wasmcloud:messaging` needs the setting `{URL}`"))
+                        .hint("add `url: nats://127.0.0.1:4222`, with your address, to the `config` of the entry")
+                })?;
+                let prefix = entry::setting(entry, PREFIX, |prefix| {
+                    subject::check(prefix)?;
+                    Ok(prefix.to_string())
+                })?;
+                Ok(self.nats(&url, prefix)?.broker(&id))
+            }
+            Some(other) => Err(Error::usage(format!("`wasmcloud:messaging` has no backend `{other}`"))
+                .hint("the backends of `wasmcloud:messaging` are `memory`, `nats`")),
+        }
+    }
+
+    fn nats(&self, url: &ServerUrl, prefix: Option<String>) -> Result<Arc<NatsMessages>> {
+        let server = self.servers.connections.nats(url)?;
+        let mut brokers = self.lock();
+        let place = brokers.nats.entry((url.clone(), prefix.clone()));
+        Ok(place.or_insert_with(|| Arc::new(NatsMessages::new(server, prefix))).clone())
+    }
+
+    /// Replaces all subscriptions of a workload in one step, with the broker of its new version.
+    /// Messages that are being handled stay with the handler that has them; those that wait go to the
+    /// new handler of the same name, and those of a name that is not there any more are dropped.
     ///
     /// Panics outside of a tokio runtime: the messages are handed out by tasks.
-    pub fn replace_subscriptions(&self, workload: &WorkloadId, subscriptions: Vec<Subscription>) {
-        self.backend.broker(workload).replace_subscriptions(subscriptions);
+    pub fn replace_subscriptions(
+        &self,
+        workload: &WorkloadId,
+        broker: &Arc<dyn Broker>,
+        subscriptions: Vec<Subscription>,
+    ) {
+        broker.replace_subscriptions(subscriptions);
+        let before = self.lock().active.insert(workload.clone(), broker.clone());
+        if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, broker)) {
+            before.replace_subscriptions(Vec::new());
+        }
     }
 
     /// Drops the workload's subscriptions and waiting messages. Instances that are still there can send
     /// nothing after it.
     pub fn forget(&self, workload: &WorkloadId) {
-        self.backend.forget(workload);
+        self.memory.forget(workload);
+        let mut brokers = self.lock();
+        brokers.active.remove(workload);
+        brokers.nats.values().for_each(|nats| nats.forget(workload));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Brokers> {
+        self.brokers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,16 +181,18 @@ pub struct Subscribed {
     pub patterns: Vec<Pattern>,
     /// Of all handlers with the same group, one is given each message; without a group, each.
     pub group: Option<String>,
+    /// Every host that runs the workload is given each message.
+    pub broadcast: bool,
 }
 
 /// Returns what the workload's handlers subscribe to: the settings `subscriptions` (patterns with commas
-/// between them) and `consumer_group` of its entries that have the interface `handler`; everything,
+/// between them), `consumer_group` and `broadcast` of its entries that have the interface `handler`; everything,
 /// where no entry says it.
 pub fn subscriptions_of(workload: &Workload) -> Result<Subscribed> {
-    let mut subscribed = Subscribed { patterns: Vec::new(), group: None };
+    let mut subscribed = Subscribed { patterns: Vec::new(), group: None, broadcast: false };
     for entry in entry::of(workload, "wasmcloud", "messaging") {
         entry::check_settings(entry, SETTINGS)?;
-        if let Some(setting) = SETTINGS.iter().find(|setting| entry.config.contains_key(**setting))
+        if let Some(setting) = OF_HANDLERS.iter().find(|setting| entry.config.contains_key(**setting))
             && !entry::names(entry, "handler")
         {
             return Err(Error::usage(format!("`{setting}` is given for `wasmcloud:messaging` without a handler"))
@@ -106,6 +217,14 @@ pub fn subscriptions_of(workload: &Workload) -> Result<Subscribed> {
             }
             subscribed.group = Some(group.clone());
         }
+        subscribed.broadcast |= entry::setting(entry, BROADCAST, |text| {
+            text.parse::<bool>().map_err(|_| format!("write `true` or `false`, not `{text}`"))
+        })?
+        .unwrap_or_default();
+    }
+    if subscribed.broadcast && subscribed.group.is_some() {
+        return Err(Error::usage(format!("`{BROADCAST}` and `{CONSUMER_GROUP}` of `wasmcloud:messaging` contradict"))
+            .hint("keep one of the two: a group gives each message to one of its members"));
     }
     if subscribed.patterns.is_empty() {
         subscribed.patterns.push(Pattern::everything());
@@ -167,5 +286,37 @@ mod tests {
         assert_eq!(group("workers").unwrap().as_deref(), Some("workers"));
         assert!(group("").is_err());
         assert!(group("a b").is_err());
+    }
+
+    #[test]
+    fn a_broadcast_has_no_group() {
+        assert!(subscriptions_of(&workload(&[], &[("broadcast", "true")])).unwrap().broadcast);
+        assert!(subscriptions_of(&workload(&[], &[("broadcast", "yes")])).is_err());
+        assert!(subscriptions_of(&workload(&[], &[("broadcast", "true"), ("consumer_group", "a")])).is_err());
+    }
+
+    #[tokio::test]
+    async fn an_entry_says_what_carries_the_messages() {
+        let messaging = Messaging::new(&Transport::Memory, &Servers::default());
+        let broker = |config| messaging.broker(&workload(&[], config));
+        let (one, again) = (broker(&[]).unwrap(), broker(&[("backend", "memory")]).unwrap());
+        assert!(Arc::ptr_eq(&one, &again));
+        let nats = [("url", "nats://127.0.0.1:1")];
+        assert!(Arc::ptr_eq(&broker(&nats).unwrap(), &broker(&nats).unwrap()));
+        assert!(!Arc::ptr_eq(&broker(&nats).unwrap(), &one));
+        let error = |config| broker(config).err().unwrap().message().to_string();
+        assert_eq!(
+            error(&[("backend", "nats")]),
+            "the backend `nats` of `wasmcloud:messaging` needs the setting `url`"
+        );
+        assert_eq!(error(&[("backend", "kafka")]), "`wasmcloud:messaging` has no backend `kafka`");
+        assert!(error(&[("url", "nats://127.0.0.1:1"), ("prefix", "a..b")]).contains("`prefix`"));
+        let two = Workload {
+            host_interfaces: [workload(&[], &nats), workload(&[], &nats)]
+                .map(|mut w| w.host_interfaces.remove(0))
+                .into(),
+            ..Workload::default()
+        };
+        assert!(messaging.broker(&two).err().unwrap().message().contains("two entries"));
     }
 }

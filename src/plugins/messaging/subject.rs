@@ -39,6 +39,16 @@ impl Pattern {
         }
     }
 
+    /// The pattern as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is for subjects of any beginning.
+    pub fn begins_with_a_wildcard(&self) -> bool {
+        self.0.split('.').next().is_some_and(is_wildcard)
+    }
+
     /// Whether a message to that subject is for the subscription.
     pub fn matches(&self, subject: &str) -> bool {
         let mut tokens = subject.split('.');

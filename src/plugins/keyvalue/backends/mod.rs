@@ -2,4 +2,6 @@
 
 pub mod file;
 pub mod memory;
+pub mod nats;
+pub mod redis;
 mod writer;

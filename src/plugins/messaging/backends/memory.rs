@@ -15,7 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
 use super::requests::{DROPPED, Requests, Share};
-use crate::plugins::messaging::backend::{Answer, Backend, Broker, BrokerMessage, Handler, Subscription};
+use crate::plugins::messaging::backend::{
+    Answer, Backend, Broker, BrokerMessage, Handler, IN_FLIGHT, STOPPED, Subscription, no_answer, no_responders,
+};
 use crate::runtime::workload::WorkloadId;
 
 /// What a subscription is held to.
@@ -31,9 +33,8 @@ struct Limits {
     patience: Duration,
 }
 
-const LIMITS: Limits = Limits { queued: 1024, queued_kib: 64 << 10, in_flight: 64, patience: Duration::from_secs(5) };
-
-const STOPPED: &str = "the workload has been stopped";
+const LIMITS: Limits =
+    Limits { queued: 1024, queued_kib: 64 << 10, in_flight: IN_FLIGHT, patience: Duration::from_secs(5) };
 
 /// The brokers of all workloads.
 #[derive(Default)]
@@ -173,7 +174,7 @@ impl MemoryBroker {
     async fn request(&self, subject: String, body: Bytes, timeout: Duration) -> Result<BrokerMessage, String> {
         let queues = self.queues_for(&subject)?;
         if queues.is_empty() {
-            return Err(format!("no responders: nothing subscribes to `{subject}`"));
+            return Err(no_responders(&subject));
         }
         let mut waiting = self.requests.wait();
         let message = BrokerMessage { subject: subject.clone(), body, reply_to: Some(waiting.inbox.clone()) };
@@ -190,7 +191,7 @@ impl MemoryBroker {
             }
         };
         let answered = tokio::time::timeout(timeout, answered).await;
-        answered.unwrap_or_else(|_| Err(format!("no answer from `{subject}` within {} ms", timeout.as_millis())))
+        answered.unwrap_or_else(|_| Err(no_answer(&subject, timeout)))
     }
 
     /// Puts a message into a queue when there is room, and waits for it while there is none. Somebody
@@ -307,6 +308,7 @@ mod tests {
             name: "worker".into(),
             patterns: vec![Pattern::everything()],
             group: None,
+            broadcast: false,
             handler: Arc::new(Stuck(sender)),
         }]);
         for _ in 0..limits.in_flight {
