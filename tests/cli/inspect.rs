@@ -195,7 +195,7 @@ fn what_cannot_be_inspected_is_explained() {
         ("elf.wasm", "`elf.wasm` is not WebAssembly but an ELF program"),
         ("half.wasm", "`half.wasm` is WebAssembly that ends too early"),
         ("empty.wasm", "`empty.wasm` is empty"),
-        ("registry.example/acme/hello:1.0", "wash cannot read from registries yet"),
+        ("127.0.0.1:1/acme/hello:1.0", "there is no file `127.0.0.1:1/acme/hello:1.0`, and it cannot be pulled either"),
     ] {
         let refused = inspect(&sandbox, &[name, "-o", "json"]).expect_code(1);
         assert!(refused.stderr.contains(expected), "{name}: {}", refused.stderr);
@@ -203,6 +203,24 @@ fn what_cannot_be_inspected_is_explained() {
     }
     let nowhere = inspect(&sandbox, &[]).expect_code(2);
     assert!(nowhere.stderr.contains("hint:"), "{}", nowhere.stderr);
+}
+
+#[test]
+fn a_reference_is_pulled_and_read_from_the_cache_without_a_network() {
+    let sandbox = Sandbox::new();
+    sandbox.write("greeter.wasm", wat(GREETER));
+    let registry = crate::support::registry::Registry::open();
+    let name = format!("{}/team/greeter:1", registry.host());
+    crate::support::run(&mut sandbox.wash(["oci", "push", &name, "greeter.wasm"])).expect_code(0);
+    let from_file = inspect(&sandbox, &["greeter.wasm", "-o", "json"]).expect_code(0).json();
+    let from_registry = inspect(&sandbox, &[&name, "-o", "json"]).expect_code(0).json();
+    assert_eq!(from_registry["digest"], from_file["digest"]);
+    assert_eq!(from_registry["imports"], from_file["imports"]);
+    let same = inspect(&sandbox, &["diff", &name, "greeter.wasm", "-o", "json"]).expect_code(0).json();
+    assert_eq!(same["verdict"], "same", "{same}");
+    drop(registry);
+    let offline = inspect(&sandbox, &[&name, "--offline", "-o", "json"]).expect_code(0).json();
+    assert_eq!(offline["digest"], from_file["digest"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::super::oci::ConnectionArgs;
 use super::source;
 use super::text::{Page, counted};
 use crate::component::inspect::{self, Change, ChangeKind, Comparison, FieldChange, Place, Verdict};
@@ -15,7 +16,7 @@ use crate::shell::human_size;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The component or WIT package as it was: a file or a folder
+    /// The component or WIT package as it was: a file, a folder, or a reference to a registry
     old: String,
 
     /// As it is now [default: the project here, which is built]
@@ -24,6 +25,9 @@ pub struct Args {
     /// Fail when the change is larger than this
     #[arg(long, value_name = "CHANGE")]
     at_most: Option<AtMost>,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -52,7 +56,7 @@ struct Side {
 
 pub fn run(ctx: &Context, start: &Path, args: &Args) -> Result<()> {
     let side = |reference: Option<&str>| {
-        let subject = source::read(ctx, start, reference)?;
+        let subject = source::read(ctx, start, reference, &args.connection)?;
         let inspection = subject.inspect()?;
         let version = match &inspection.package {
             Some(package) => package.version.clone(),

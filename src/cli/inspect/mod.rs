@@ -8,6 +8,7 @@ mod why;
 
 use std::path::Path;
 
+use super::oci::ConnectionArgs;
 use crate::component::inspect;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -22,7 +23,8 @@ pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// A .wasm file, a folder with a project (which is built) or with WIT files [default: the project here]
+    /// A .wasm file, a folder with a project (which is built) or with WIT files, or a reference to a registry
+    /// [default: the project here]
     reference: Option<String>,
 
     /// Print all interfaces as WIT
@@ -36,6 +38,9 @@ pub struct Args {
     /// Show the way of calls from an export to an import, e.g. wasi:cli/environment
     #[arg(long, value_name = "IMPORT", conflicts_with_all = ["wit", "world"])]
     why: Option<String>,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -48,7 +53,7 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
     if let Some(Command::Diff(args)) = &args.command {
         return diff::run(ctx, start, args);
     }
-    let subject = source::read(ctx, start, args.reference.as_deref())?;
+    let subject = source::read(ctx, start, args.reference.as_deref(), &args.connection)?;
     let inspection = subject.inspect()?;
     let wit = inspect::wit(&subject.bytes);
     if (args.wit || args.world) && wit.is_none() {

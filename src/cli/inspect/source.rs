@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::super::build;
+use super::super::oci::{ConnectionArgs, pull_bytes};
+use super::super::{build, wit_fetch};
 use crate::component;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -28,6 +29,7 @@ pub(super) struct Subject {
 pub(super) enum From {
     File,
     Project,
+    Registry,
     /// Text, which was made binary: sizes are of no interest.
     Wit,
 }
@@ -42,13 +44,18 @@ enum Place {
 }
 
 /// Reads what was asked for; without a word the project here, which is built.
-pub(super) fn read(ctx: &Context, start: &Path, reference: Option<&str>) -> Result<Subject> {
+pub(super) fn read(
+    ctx: &Context,
+    start: &Path,
+    reference: Option<&str>,
+    connection: &ConnectionArgs,
+) -> Result<Subject> {
     let Some(reference) = reference else { return project(ctx, start) };
     match place(start, reference)? {
         Place::File(path) => file(reference, &path),
         Place::Project(path) => project(ctx, &path),
         Place::Wit(path) => wit(reference, &path),
-        Place::Registry => registry(reference),
+        Place::Registry => registry(ctx, reference, connection),
     }
 }
 
@@ -86,16 +93,16 @@ fn looks_like_path(reference: &str) -> bool {
     path.is_absolute() || reference.starts_with(['.', '~']) || known_end || !reference.contains(['/', ':'])
 }
 
-/// The seam for artifacts of registries: a reference comes in, the component's bytes go out.
-fn registry(reference: &str) -> Result<Subject> {
-    Err(Error::failed(format!("there is no file `{reference}`, and wash cannot read from registries yet"))
-        .hint("inspect a file: wash inspect ./component.wasm"))
+fn registry(ctx: &Context, reference: &str, connection: &ConnectionArgs) -> Result<Subject> {
+    let bytes = pull_bytes(ctx, connection, reference)
+        .map_err(|error| error.wrap(format!("there is no file `{reference}`, and it cannot be pulled either")))?;
+    Ok(Subject { name: reference.to_string(), bytes, from: From::Registry })
 }
 
 fn project(ctx: &Context, folder: &Path) -> Result<Subject> {
     let project = super::super::load_project(ctx, folder, &[])?;
     // stdout is for the report, in either format.
-    let report = build::build_project(ctx, &project, ToolOutput::Stderr, super::super::wit_fetch(false, false))?;
+    let report = build::build_project(ctx, &project, ToolOutput::Stderr, wit_fetch(false, false))?;
     Ok(Subject { name: shown(ctx, &report.path), bytes: report.artifact.bytes, from: From::Project })
 }
 

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
+use super::signals::run_until_interrupted;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::oci::{Client, ClientOptions, Credential};
+use crate::oci::{Client, ClientOptions, Credential, Freshness, Reference};
 
 /// Secrets are shorter than this.
 const LONGEST_PASSWORD: u64 = 64 << 10;
@@ -96,7 +97,7 @@ struct CredentialArgs {
 
 /// Flags about the way to registries.
 #[derive(Debug, clap::Args)]
-struct ConnectionArgs {
+pub(super) struct ConnectionArgs {
     /// Allow plain HTTP (a registry on this machine may always speak it)
     #[arg(long)]
     insecure: bool,
@@ -152,6 +153,17 @@ impl ConnectionArgs {
         }
         Ok(opts)
     }
+}
+
+/// What a reference stands for, for commands that read components from anywhere: what was pulled
+/// before is asked for again, and taken from the cache when it is the same or nobody answers.
+pub(super) fn pull_bytes(ctx: &Context, connection: &ConnectionArgs, reference: &str) -> Result<Vec<u8>> {
+    let reference = Reference::parse(reference)?;
+    let client = Client::new(&connection.options(ctx, Some(reference.registry()), &[reference.registry()])?)?;
+    run_until_interrupted(async {
+        let pulled = client.pull(&reference, Freshness::Check, &*ctx.shell).await?;
+        Ok(pulled.bytes()?)
+    })
 }
 
 /// What stdin has, without the line break at its end.
