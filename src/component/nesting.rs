@@ -27,14 +27,22 @@ fn find(reader: &mut BinaryReader<'_>) -> Result<Option<usize>, Error> {
                 types -= 1;
                 begin(reader, &mut open)?;
             }
-            Some(0) => drop(open.pop()),
+            Some(0) => {
+                open.pop();
+            }
             Some(left) => {
                 *left -= 1;
                 match reader.read_u8()? {
-                    0x00 => drop(reader.read::<CoreType>()?),
+                    0x00 => {
+                        reader.read::<CoreType>()?;
+                    }
                     0x01 => begin(reader, &mut open)?,
-                    0x02 => drop(reader.read::<ComponentAlias>()?),
-                    0x03 => drop(reader.read::<ComponentImport>()?),
+                    0x02 => {
+                        reader.read::<ComponentAlias>()?;
+                    }
+                    0x03 => {
+                        reader.read::<ComponentImport>()?;
+                    }
                     0x04 => {
                         reader.read::<ComponentExternName>()?;
                         reader.read::<ComponentTypeRef>()?;
