@@ -6,6 +6,7 @@
 
 pub mod inspect;
 mod interfaces;
+mod nesting;
 mod read;
 mod sniff;
 

@@ -2,7 +2,7 @@
 
 use wasmparser::{Chunk, Encoding, Parser, Payload, Validator, WasmFeatures};
 
-use super::{Kind, Unreadable, sniff};
+use super::{Kind, Unreadable, nesting, sniff};
 
 /// What a walk over the sections tells.
 pub(super) struct Outline {
@@ -28,7 +28,7 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Outline, Unreadable> {
             Unreadable::NotWasm { looks_like: sniff::looks_like(bytes) }
         });
     }
-    walk(bytes).map_err(|error| {
+    let walked = walk(bytes).map_err(|error| {
         let at = error.offset();
         // What is wrong only behind the last byte is missing, not wrong.
         if at >= bytes.len() || error.message().contains("unexpected end-of-file") {
@@ -36,10 +36,19 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Outline, Unreadable> {
         } else {
             Unreadable::Invalid { reason: error.message().trim().to_string(), at }
         }
+    })?;
+    walked.map_err(|TooDeep { at }| {
+        let reason = format!("types are nested more than {} levels deep", nesting::DEEPEST);
+        Unreadable::Invalid { reason, at }
     })
 }
 
-fn walk(bytes: &[u8]) -> Result<Outline, wasmparser::Error> {
+/// Types that the library could not read without overflowing the stack.
+struct TooDeep {
+    at: usize,
+}
+
+fn walk(bytes: &[u8]) -> Result<Result<Outline, TooDeep>, wasmparser::Error> {
     // The engine decides what it can run; here everything that has a meaning is accepted.
     let mut validator = Validator::new_with_features(WasmFeatures::all());
     let mut parser = Parser::new(0);
@@ -51,6 +60,12 @@ fn walk(bytes: &[u8]) -> Result<Outline, wasmparser::Error> {
     // The parser knows that there is no more, so that it never asks for it.
     while let Chunk::Parsed { consumed, payload } = parser.parse(rest, true)? {
         rest = &rest[consumed..];
+        if let Payload::ComponentTypeSection(types) = &payload {
+            let section = types.range();
+            if let Some(at) = bytes.get(section.clone()).and_then(|types| nesting::too_deep_at(types, section.start)) {
+                return Ok(Err(TooDeep { at }));
+            }
+        }
         validator.payload(&payload)?;
         let outermost = parents.is_empty();
         match payload {
@@ -92,5 +107,5 @@ fn walk(bytes: &[u8]) -> Result<Outline, wasmparser::Error> {
     if outline.kind == Kind::Component && exports_only_types {
         outline.kind = Kind::WitPackage;
     }
-    Ok(outline)
+    Ok(Ok(outline))
 }

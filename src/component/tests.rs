@@ -127,6 +127,22 @@ fn deeply_nested_types_are_refused() {
     assert!(interfaces(&bytes).is_err_and(refused));
 }
 
+/// The library reads these by calling itself, which overflows the stack of a file of 300 kB.
+#[test]
+fn types_inside_of_types_are_refused_before_they_overflow_the_stack() {
+    for inside in [b"\x42\x01\x01", b"\x41\x01\x01"] {
+        let nested = |levels: usize| {
+            let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+            add_section(&mut bytes, 7, &[&b"\x01"[..], &inside.repeat(levels), b"\x7f"].concat());
+            bytes
+        };
+        assert!(describe(&nested(50)).is_ok());
+        let refused = describe(&nested(100_000)).unwrap_err();
+        assert!(refused.to_string().ends_with("types are nested more than 100 levels deep"), "{refused}");
+        assert!(interfaces(&nested(100_000)).is_err());
+    }
+}
+
 fn add_section(bytes: &mut Vec<u8>, id: u8, section: &[u8]) {
     bytes.push(id);
     leb(bytes, section.len());

@@ -17,8 +17,8 @@ use report::Report;
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
-Nothing is run. With -o json everything is in one document, the WIT as well. A file that is called
-diff is ./diff.")]
+The component is never run. With -o json everything is in one document, the WIT as well. A file that
+is called diff is ./diff.")]
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,

@@ -218,7 +218,9 @@ fn size(page: &mut Page, report: &Report, verbose: bool) {
         modules.sort_by_key(|module| std::cmp::Reverse(module.bytes));
         let list: Vec<String> =
             modules.iter().take(FEW).map(|module| format!("{} {}", module.name, human_size(module.bytes))).collect();
-        page.list("modules", "", &list);
+        if list.len() > 1 {
+            page.list("modules", "", &list);
+        }
     }
     // What has no name tells little.
     for function in anatomy.functions.iter().filter(|function| verbose || function.name.is_some()).take(shown) {
