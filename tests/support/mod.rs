@@ -10,6 +10,8 @@ pub mod dev;
 pub mod fake_registry;
 pub mod guests;
 pub mod registry;
+#[cfg(unix)]
+pub mod terminal;
 pub mod wasmtime;
 
 use std::ffi::OsStr;
