@@ -11,10 +11,12 @@ use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
 use url::Url;
 
+use super::answer::Answer;
 use super::credentials::{Credential, Lookup};
 use super::failure::{Failure, FailureKind};
+use super::patience::Setback;
 use super::payload::Payload;
-use super::transport::{Answer, Request, Scope, Setback, Transport, shown};
+use super::transport::{Request, Scope, Transport, shown};
 
 /// Tokens are long, and nothing that is longer than this is one.
 const LARGEST_ANSWER: usize = 1 << 20;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::cache::{Cache, DEFAULT_LIMIT};
 use super::credentials::Credentials;
 use super::failure::{Failure, FailureKind, Result};
-use super::transport::{Settings, Timing, Transport};
+use super::patience::Timing;
+use super::transport::{Settings, Transport};
 use crate::progress::Progress;
 
 /// What a client is made with.

@@ -93,3 +93,8 @@ impl From<Error> for Failure {
         Failure { kind, error: Box::new(error) }
     }
 }
+
+/// The error of a value that somebody typed.
+pub(super) fn usage(message: impl Into<String>) -> Failure {
+    Failure::from(Error::usage(message))
+}

@@ -1,7 +1,7 @@
 //! Registries: pushing and pulling components as OCI artifacts.
 //!
 //! Owns references, credentials, the transfer itself and the cache of what was pulled. Knows nothing
-//! of projects, of the engine or of who runs what it pulls. Start with [`Client`]; [`layout`] says
+//! of projects, of the engine or of who runs what it pulls. Start with [`Client`]; `layout` says
 //! what an artifact is made of, `transport` how a registry is spoken to and who sees credentials.
 
 mod digest;
@@ -10,6 +10,7 @@ mod reference;
 
 mod client;
 mod copy;
+mod download;
 mod login;
 mod pull;
 mod push;
@@ -17,7 +18,9 @@ mod referrers;
 mod signature;
 mod tags;
 
+mod answer;
 mod auth;
+mod patience;
 mod payload;
 mod tls;
 mod transport;
@@ -34,9 +37,9 @@ pub use digest::Digest;
 pub use failure::{Failure, FailureKind, Result};
 pub use layout::{Additions, Artifact, CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, OLD_LAYER_TYPES};
 pub use login::LoggedIn;
+pub use patience::Timing;
 pub use pull::{Freshness, Pulled};
 pub use push::Pushed;
 pub use reference::{Reference, parse_registry};
 pub use referrers::{Attachment, Referrer};
 pub use signature::PublicKey;
-pub use transport::Timing;

@@ -6,14 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
+use super::answer::Answer;
 use super::auth::Action;
 use super::client::Client;
 use super::digest::Digest;
-use super::failure::{Failure, FailureKind, Result};
+use super::failure::{Failure, FailureKind, Result, usage};
 use super::layout::{Artifact, MANIFEST_TYPE};
+use super::patience::{Retries, Setback};
 use super::payload::Payload;
 use super::reference::Reference;
-use super::transport::{Answer, Request, Retries, Scope, Setback, Transport, check_downgrade, usage};
+use super::transport::{Request, Scope, Transport, check_downgrade};
 use crate::progress::{Progress, Transfer};
 
 /// What goes in one request: some registries refuse more than this in one.

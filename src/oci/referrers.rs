@@ -14,13 +14,14 @@ use serde::Serialize;
 use super::auth::Action;
 use super::client::Client;
 use super::digest::Digest;
-use super::failure::{Failure, FailureKind, Result};
+use super::failure::{Failure, FailureKind, Result, usage};
 use super::layout::{self, INDEX_TYPES, MANIFEST_TYPE, Manifest, descriptor, to_json};
+use super::patience::Retries;
 use super::payload::Payload;
 use super::pull::fetch_manifest;
 use super::push::{Upload, put_manifest};
 use super::reference::Reference;
-use super::transport::{Request, Retries, Scope, Transport, usage};
+use super::transport::{Request, Scope, Transport};
 use crate::progress::{Progress, Transfer};
 
 /// A config that says nothing: what matters is in the layer.

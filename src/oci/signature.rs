@@ -18,11 +18,12 @@ use rustls_pki_types::pem::PemObject;
 use super::auth::Action;
 use super::client::Client;
 use super::digest::Digest;
-use super::failure::{Failure, FailureKind, Result};
+use super::download::{Blob, fetch_blob};
+use super::failure::{Failure, FailureKind, Result, usage};
 use super::layout::{self, Manifest};
-use super::pull::{Blob, fetch_blob, fetch_manifest};
+use super::pull::fetch_manifest;
 use super::reference::Reference;
-use super::transport::{Scope, Transport, usage};
+use super::transport::{Scope, Transport};
 use crate::progress::{Progress, Transfer};
 
 const PAYLOAD_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";

@@ -3,11 +3,13 @@
 use serde::Deserialize;
 use url::Url;
 
+use super::answer::Answer;
 use super::auth::Action;
 use super::client::Client;
 use super::failure::{Failure, FailureKind, Result};
+use super::patience::Retries;
 use super::reference::Reference;
-use super::transport::{Answer, Request, Retries, Scope, Transport, check_downgrade};
+use super::transport::{Request, Scope, Transport, check_downgrade};
 use crate::progress::Progress;
 
 /// Asked for at once; registries give less if they want.

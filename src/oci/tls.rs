@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use reqwest::{Certificate, NoProxy, Proxy, redirect};
 
-use super::failure::{Failure, Result};
-use super::transport::{Settings, usage};
+use super::failure::{Failure, Result, usage};
+use super::transport::Settings;
 
 /// What never goes through a proxy: a proxy elsewhere does not know this machine.
 const NEVER_PROXIED: &str = "localhost,127.0.0.0/8,::1";

@@ -76,5 +76,7 @@ pub fn show_transfer(bars: &MultiProgress, message: &str, total: u64) -> Transfe
         bar.set_style(style);
     }
     bar.set_message(message.to_string());
+    // Also drawn when nothing moves, so that the last number is the right one.
+    bar.enable_steady_tick(FRAME);
     Transfer::new(Bar(bar))
 }

@@ -2,6 +2,9 @@
 
 use crate::support::fake_registry::{Fake, Reaction};
 use crate::support::registry::{PASSWORD, Protection, Registry, USERNAME, skopeo};
+#[cfg(unix)]
+#[cfg(target_os = "linux")]
+use crate::support::terminal::Terminal;
 use crate::support::{Ended, PATIENCE, Sandbox, run};
 
 /// A component that imports and exports something, and is made in no time.
@@ -324,6 +327,37 @@ fn ctrl_c_leaves_nothing_behind() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(files(), 0);
     assert!(!sandbox.path().join("component.wasm").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn progress_is_shown_in_bytes_on_a_terminal() {
+    let fake = Fake::start();
+    let mut component = component();
+    // A section that nobody reads, so that there is something to wait for.
+    component.extend([&b"\x00\xa0\x8d\x06\x05noise"[..], &[7; 99_994]].concat());
+    let size = component.len();
+    fake.publish("a/b", "1", &component);
+    fake.react(|call| if call.path.contains("/blobs/") { Reaction::StallAfter(50_000) } else { Reaction::Normal });
+    let sandbox = Sandbox::new();
+    let mut terminal = Terminal::start(&sandbox.wash(["oci", "pull", &format!("{}/a/b:1", fake.host())]), 100);
+    terminal.until(&format!("50.00 kB/{:.2} kB", size as f64 / 1000.0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn login_asks_at_the_terminal_and_does_not_show_the_password() {
+    let registry = Registry::start(Protection { password: true, tls: false });
+    let sandbox = Sandbox::new();
+    let mut terminal = Terminal::start(&sandbox.wash(["oci", "login", registry.host()]), 100);
+    terminal.until(&format!("User name for {}: ", registry.host()));
+    terminal.press("alice\r");
+    terminal.until("Password of alice: ");
+    terminal.until_secret();
+    terminal.press(&format!("{PASSWORD}\r"));
+    let shown = terminal.until(&format!("logged in to {} as alice", registry.host()));
+    assert!(!shown.contains(PASSWORD), "{shown}");
+    assert_eq!(terminal.wait(), Some(0));
 }
 
 #[test]

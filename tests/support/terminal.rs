@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process_group};
-use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize};
 
 use super::PATIENCE;
 
@@ -83,6 +83,13 @@ impl Terminal {
                 Err(_) => panic!("{text:?} is not shown, but:\n{}", self.unread),
             }
         }
+    }
+
+    /// Waits until keys are not shown: then a secret is asked for.
+    #[track_caller]
+    pub fn until_secret(&self) {
+        let hidden = || !self.modes().local_modes.contains(LocalModes::ECHO);
+        super::eventually("what is typed stays visible", hidden);
     }
 
     /// Presses keys.
