@@ -143,6 +143,26 @@ fn a_lock_that_would_have_to_change_is_refused_when_that_is_wanted() {
 }
 
 #[test]
+fn a_part_of_a_package_is_made_whole_when_more_of_it_is_needed() {
+    let sandbox = Sandbox::new();
+    let registry = Registry::open();
+    let types = format!("{TYPES}interface time {{ type instant = u64; }}\n");
+    sandbox.publish(&registry, &types, &[]);
+    sandbox.publish(&registry, BILLING, &[("types", &types)]);
+    let root = sandbox.project_with("app", &format!("http://{}", registry.address), "");
+    run(sandbox.wash(["wit", "add", "acme:billing"]).current_dir(&root)).expect_code(0);
+    let part = read(&root, "wit/deps/acme-types-1.0.0/package.wit");
+    assert!(part.contains("interface money") && !part.contains("interface time"), "{part}");
+    run(sandbox.wash(["wit", "add", "acme:types/time@1.0.0"]).current_dir(&root)).expect_code(0);
+    let whole = read(&root, "wit/deps/acme-types-1.0.0/package.wit");
+    assert!(whole.contains("interface money") && whole.contains("interface time"), "{whole}");
+    // What lies there as a part is no reason to believe that there is no more.
+    write(&root.join("wit/deps/acme-types-1.0.0/package.wit"), part);
+    run(sandbox.wash(["wit", "fetch", "--offline", "--locked"]).current_dir(&root)).expect_code(0);
+    assert_eq!(read(&root, "wit/deps/acme-types-1.0.0/package.wit"), whole);
+}
+
+#[test]
 fn what_was_published_again_is_taken_by_an_update_only() {
     let sandbox = Sandbox::new();
     let registry = Registry::open();

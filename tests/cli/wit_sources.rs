@@ -124,6 +124,18 @@ fn an_archive_is_locked_by_its_digest_and_kept() {
     sandbox.fetch(&root, &["--offline", "--clean", "--locked"]).expect_code(0);
     assert_eq!(read(&root, "wit/deps/acme-types-1.0.0/types.wit"), TYPES);
 
+    // Without the source, what was locked for it is no package.
+    let settings = read(&root, ".wash/config.yaml");
+    write(&root.join(".wash/config.yaml"), "");
+    let failed = sandbox.fetch(&root, &["--offline", "--clean"]).expect_code(1);
+    assert!(
+        failed.stderr.contains("error: cannot find 1 WIT package")
+            || failed.stderr.contains("error: cannot find the WIT package `acme:billing@1.2.0`"),
+        "{}",
+        failed.stderr
+    );
+    write(&root.join(".wash/config.yaml"), settings);
+
     // Somebody else has locked it, and the server now gives something else.
     let other = Sandbox::new();
     let root = other.sourced(&url, &url);
