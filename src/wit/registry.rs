@@ -388,20 +388,10 @@ fn why(error: &ClientError) -> Why {
         return Why::Missing;
     }
     // What the client's errors are made of is not part of its interface, but their texts are stable.
-    let mut texts = Vec::new();
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if !texts.iter().any(|seen: &String| seen.contains(&text)) {
-            texts.push(text);
-        }
-        next = error.source();
-    }
-    if let ClientError::RegistryError(error) = error {
-        texts.extend(error.chain().map(ToString::to_string));
-        texts.dedup();
-    }
-    let text = texts.join(": ");
+    let text = match error {
+        ClientError::RegistryError(error) => format!("{error:#}"),
+        error => Error::caused_by(error.to_string(), error).to_string(),
+    };
     let lower = text.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if says(&[
