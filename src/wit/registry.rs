@@ -76,8 +76,11 @@ impl Registries {
         if let Some(path) = user_config(env) {
             match std::fs::read_to_string(&path) {
                 Ok(text) => {
-                    let user = Config::from_toml(&text)
-                        .context(|| format!("`{}` is not a configuration of wkg", path.display()))?;
+                    let user = Config::from_toml(&text).map_err(|error| {
+                        // The rest shows the line, and with it, maybe, a password.
+                        let place = error.to_string().lines().next().unwrap_or_default().to_string();
+                        Error::failed(format!("`{}` is not a configuration of wkg", path.display())).cause(place)
+                    })?;
                     config.merge(user);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

@@ -145,13 +145,8 @@ struct Override {
 }
 
 fn overrides(root: &Path) -> Result<BTreeMap<String, Override>> {
-    let path = root.join(MANIFEST_FILE_NAME);
-    if !path.is_file() {
-        return Ok(BTreeMap::new());
-    }
-    let manifest = manifest(root)?.unwrap_or_default();
-    Ok(manifest
-        .overrides
+    let overrides = manifest(root)?.and_then(|manifest| manifest.overrides);
+    Ok(overrides
         .unwrap_or_default()
         .into_iter()
         .map(|(name, one)| (name, Override { path: one.path.map(|path| root.join(path)), version: one.version }))

@@ -259,10 +259,11 @@ fn the_users_configuration_of_wkg_counts() {
     let config = sandbox.write("wkg.toml", registry.wkg_config());
     let mut wash = sandbox.wash(["wit", "add", "acme:billing"]);
     run(wash.current_dir(&root).env("WKG_CONFIG_FILE", &config)).expect_code(0);
-    let broken = sandbox.write("broken.toml", "default_registry = 3\n");
+    let broken = sandbox.write("broken.toml", "[registry.\"h.example\".oci]\nauth = \"secret-word\n");
     let mut wash = sandbox.wash(["wit", "add", "acme:types@1.0.0"]);
     let failed = run(wash.current_dir(&root).env("WKG_CONFIG_FILE", &broken)).expect_code(1);
     assert!(failed.stderr.contains("broken.toml` is not a configuration of wkg"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("line 2") && !failed.stderr.contains("secret-word"), "{}", failed.stderr);
 }
 
 #[test]
