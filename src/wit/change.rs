@@ -11,7 +11,7 @@ use wit_parser::PackageName;
 use super::edit::{self, Changed, Keyword};
 use super::hosted;
 use super::name::{Name, Wanted};
-use super::package::{File, Need, Package};
+use super::package::{Need, Package};
 use super::registry::Registries;
 use super::resolve::{self, Choice, Resolution};
 use super::stage::Changes;
@@ -56,7 +56,7 @@ pub async fn add(opts: &Options, addition: &Addition, progress: &dyn Progress) -
         None => version_for(opts, &root, &wanted.name, progress).await?,
     };
     let package = wanted.name.at(version.as_ref());
-    let probe = probe(&package);
+    let probe = Package::probe(&package, wanted.interface.as_ref());
     let probed = resolve::resolve(
         &Options { locking: super::Locking::Updated, ..opts.clone() },
         probe,
@@ -83,17 +83,6 @@ pub async fn add(opts: &Options, addition: &Addition, progress: &dyn Progress) -
         changed,
         left_out: left_out.iter().map(|interface| package.interface_id(interface)).collect(),
     })
-}
-
-/// A package that needs one other, and nobody sees.
-fn probe(name: &PackageName) -> Package {
-    let text = "package wash:probe;\n".to_string();
-    Package {
-        name: PackageName { namespace: "wash".into(), name: "probe".into(), version: None },
-        nested: Vec::new(),
-        files: vec![File { name: "probe.wit".into(), shown: "probe.wit".into(), text }],
-        needs: vec![Need { name: name.clone(), place: "the command line".into() }],
-    }
 }
 
 /// The version to take when none was said: the one in use, else the newest.

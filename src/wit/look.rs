@@ -7,7 +7,7 @@ use wit_parser::PackageName;
 
 use super::hosted;
 use super::name::{Name, Wanted};
-use super::package::{self, File, Need, Package};
+use super::package::{self, Need, Package};
 use super::resolve::{self, Choice, Resolution};
 use super::{Lock, Locking, Options, Origin, deps_files};
 use crate::error::{Error, Result};
@@ -105,7 +105,8 @@ pub async fn check(opts: &Options, progress: &dyn Progress) -> Result<Check> {
         .collect();
     if !differing.is_empty() {
         let shown: Vec<&str> = differing.into_iter().collect();
-        find(Severity::Problem, format!("wit/deps does not have, or not as it should be: {}", shown.join(", ")), fetch);
+        let deps = package::slashed(&opts.shown_folder().join(package::DEPS));
+        find(Severity::Problem, format!("{deps} does not have, or not as it should be: {}", shown.join(", ")), fetch);
     }
     for (message, hint) in versions_beside(&resolution) {
         find(Severity::Note, message, Some(hint));
@@ -208,12 +209,7 @@ pub async fn show(opts: &Options, wanted: Option<&Wanted>, progress: &dyn Progre
         .or_else(|| used.and_then(|need| need.name.version.clone()))
         .or_else(|| hosted::newest(&wanted.name));
     let name = wanted.name.at(version.as_ref());
-    let probe = Package {
-        name: PackageName { namespace: "wash".into(), name: "probe".into(), version: None },
-        nested: Vec::new(),
-        files: vec![File { name: "probe.wit".into(), shown: "probe.wit".into(), text: "package wash:probe;\n".into() }],
-        needs: vec![Need { name: name.clone(), place: "the command line".into() }],
-    };
+    let probe = Package::probe(&name, wanted.interface.as_ref());
     let resolution = resolve::resolve(&unlocked(opts), probe, &Choice::default(), progress).await?;
     let found = resolution.found.get(&name).ok_or_else(|| Error::bug("a package that was found is gone"))?;
     let origin = Some(found.origin.clone());

@@ -150,7 +150,7 @@ pub async fn ensure(opts: &Options, progress: &dyn Progress) -> Result<Option<Fe
     if root.needs.is_empty() || stamp::is_current(opts, &root)? {
         return Ok(None);
     }
-    if !stamp::is_ours(opts)? && !has_sources(opts, &root)? && is_complete(opts, &root)? {
+    if !stamp::is_ours(opts)? && !has_sources(opts)? && is_complete(opts, &root)? {
         return Ok(None);
     }
     let resolution = resolve::resolve(opts, root, &Choice::default(), progress).await?;
@@ -212,8 +212,7 @@ fn is_complete(opts: &Options, root: &Package) -> Result<bool> {
 }
 
 /// Whether settings or `wkg.toml` say where something comes from that may be in use.
-fn has_sources(opts: &Options, root: &Package) -> Result<bool> {
-    let _ = root;
+fn has_sources(opts: &Options) -> Result<bool> {
     let overrides = resolve::manifest(&opts.root)?.and_then(|manifest| manifest.overrides).unwrap_or_default();
     Ok(!opts.sources.is_empty() || !overrides.is_empty())
 }

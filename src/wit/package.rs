@@ -25,6 +25,8 @@ pub struct Package {
     pub name: PackageName,
     /// The packages within its files, beside itself.
     pub nested: Vec<PackageName>,
+    /// The names of its interfaces and worlds.
+    pub items: Vec<String>,
     /// Name and content of its files, sorted by name.
     pub files: Vec<File>,
     /// What it needs of others.
@@ -45,6 +47,8 @@ pub struct File {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
     pub name: PackageName,
+    /// Its interfaces and worlds that are named.
+    pub items: Vec<String>,
     /// The first mention, e.g. `wit/world.wit:4:10`.
     pub place: String,
 }
@@ -57,20 +61,39 @@ impl Package {
         let group = group(&files)?;
         let name = group.main.name.clone();
         let nested: Vec<PackageName> = group.nested.iter().map(|package| package.name.clone()).collect();
+        let interfaces = group.main.interfaces.iter().filter_map(|(_, one)| one.name.clone());
+        // A world of another package that is included stands among them, without a name.
+        let worlds = group.main.worlds.iter().map(|(_, one)| one.name.clone()).filter(|name| !name.is_empty());
+        let items = interfaces.chain(worlds).collect();
         let mut needs: Vec<Need> = Vec::new();
-        let foreign = [&group.main].into_iter().chain(&group.nested).flat_map(|package| package.foreign_deps.keys());
-        for needed in foreign {
-            if *needed != name && !nested.contains(needed) && !needs.iter().any(|need| need.name == *needed) {
-                needs.push(Need { name: needed.clone(), place: place(&files, needed) });
+        let foreign = [&group.main].into_iter().chain(&group.nested).flat_map(|package| &package.foreign_deps);
+        for (needed, items) in foreign.filter(|(needed, _)| **needed != name && !nested.contains(needed)) {
+            let items = items.keys().cloned();
+            match needs.iter_mut().find(|need| need.name == *needed) {
+                Some(need) => need.items.extend(items),
+                None => needs.push(Need { name: needed.clone(), items: items.collect(), place: place(&files, needed) }),
             }
         }
         needs.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(Package { name, nested, files, needs })
+        Ok(Package { name, nested, items, files, needs })
     }
 
     /// Whether it is, or has within it, the package of this name.
     pub fn provides(&self, name: &PackageName) -> bool {
         self.name == *name || self.nested.contains(name)
+    }
+
+    /// A package that needs one other, and nobody sees.
+    pub fn probe(name: &PackageName, item: Option<&String>) -> Self {
+        let text = "package wash:probe;\n".to_string();
+        let items = item.into_iter().cloned().collect();
+        Package {
+            name: PackageName { namespace: "wash".into(), name: "probe".into(), version: None },
+            nested: Vec::new(),
+            items: Vec::new(),
+            files: vec![File { name: "probe.wit".into(), shown: "probe.wit".into(), text }],
+            needs: vec![Need { name: name.clone(), items, place: "the command line".into() }],
+        }
     }
 
     /// The name of its folder below `deps`, as `wkg` has it.

@@ -76,8 +76,11 @@ impl Registries {
         if let Some(path) = user_config(env) {
             match std::fs::read_to_string(&path) {
                 Ok(text) => {
-                    let user = Config::from_toml(&text)
-                        .context(|| format!("`{}` is not a configuration of wkg", path.display()))?;
+                    let user = Config::from_toml(&text).map_err(|error| {
+                        // The rest shows the line, and with it, maybe, a password.
+                        let place = error.to_string().lines().next().unwrap_or_default().to_string();
+                        Error::failed(format!("`{}` is not a configuration of wkg", path.display())).cause(place)
+                    })?;
                     config.merge(user);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -388,20 +391,10 @@ fn why(error: &ClientError) -> Why {
         return Why::Missing;
     }
     // What the client's errors are made of is not part of its interface, but their texts are stable.
-    let mut texts = Vec::new();
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if !texts.iter().any(|seen: &String| seen.contains(&text)) {
-            texts.push(text);
-        }
-        next = error.source();
-    }
-    if let ClientError::RegistryError(error) = error {
-        texts.extend(error.chain().map(ToString::to_string));
-        texts.dedup();
-    }
-    let text = texts.join(": ");
+    let text = match error {
+        ClientError::RegistryError(error) => format!("{error:#}"),
+        error => Error::caused_by(error.to_string(), error).to_string(),
+    };
     let lower = text.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if says(&[

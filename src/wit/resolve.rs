@@ -132,6 +132,7 @@ pub async fn resolve(opts: &Options, root: Package, choice: &Choice, progress: &
         bundled: BTreeMap::new(),
         lock: Lock::default(),
         found: BTreeMap::new(),
+        partial: BTreeSet::new(),
     };
     search.all(&root).await?;
     search.finish(root)
@@ -144,13 +145,8 @@ struct Override {
 }
 
 fn overrides(root: &Path) -> Result<BTreeMap<String, Override>> {
-    let path = root.join(MANIFEST_FILE_NAME);
-    if !path.is_file() {
-        return Ok(BTreeMap::new());
-    }
-    let manifest = manifest(root)?.unwrap_or_default();
-    Ok(manifest
-        .overrides
+    let overrides = manifest(root)?.and_then(|manifest| manifest.overrides);
+    Ok(overrides
         .unwrap_or_default()
         .into_iter()
         .map(|(name, one)| (name, Override { path: one.path.map(|path| root.join(path)), version: one.version }))
@@ -187,6 +183,8 @@ struct Search<'a> {
     bundled: BTreeMap<PackageName, PackageName>,
     lock: Lock,
     found: BTreeMap<PackageName, Found>,
+    /// Packages of which `deps` has a part only.
+    partial: BTreeSet<PackageName>,
 }
 
 /// A package that is nowhere.
@@ -202,10 +200,16 @@ impl Search<'_> {
         let mut seen = BTreeSet::new();
         let mut unmet = Vec::new();
         while let Some((need, hard)) = queue.pop_front() {
-            if root.provides(&need.name) || !seen.insert((need.name.clone(), hard)) {
+            if root.provides(&need.name) {
                 continue;
             }
-            if self.found.values().any(|found| found.package.provides(&need.name)) {
+            if let Some(found) = self.found.values().find(|found| found.package.provides(&need.name)) {
+                // What lies in `deps` may be a part of the package, for others who needed less of it.
+                let is_part = matches!(found.origin, Origin::Vendored(_)) && !covers(&found.package, &need);
+                if !is_part || !self.partial.insert(need.name.clone()) {
+                    continue;
+                }
+            } else if !seen.insert((need.name.clone(), hard)) {
                 continue;
             }
             match self.one(&need, hard).await? {
@@ -215,14 +219,17 @@ impl Search<'_> {
                 }
                 // It came encoded: what it uses came with it, unless somebody has more of that.
                 Ok(None) => {
-                    let came: Vec<PackageName> = self.bundled.keys().cloned().collect();
-                    queue.extend(came.into_iter().map(|name| (Need { name, place: need.place.clone() }, false)));
+                    for (_, package) in self.bundles.packages.iter() {
+                        let items = package.interfaces.keys().cloned().collect();
+                        queue.push_back((Need { name: package.name.clone(), items, place: need.place.clone() }, false));
+                    }
                 }
                 Err(why) if hard && !self.bundled.contains_key(&need.name) => unmet.push(*why),
                 Err(_) => {}
             }
         }
-        if unmet.is_empty() { Ok(()) } else { Err(explain(unmet)) }
+        let deps = package::slashed(&self.opts.shown_folder().join(DEPS));
+        if unmet.is_empty() { Ok(()) } else { Err(explain(unmet, &deps)) }
     }
 
     /// Finds one package. `hard`: somebody names it, so that also the network is asked.
@@ -243,7 +250,9 @@ impl Search<'_> {
                 .hint(format!("change the version there, or in `{MANIFEST_FILE_NAME}`")));
         }
 
-        let locked = self.pin(name).filter(|_| self.choice.is_pinned(&package));
+        // What a source was locked to is no package, and of no use when the source is gone.
+        let is_of_registry = |entry: &Entry| !entry.registry.as_ref().is_some_and(|address| address.contains("://"));
+        let locked = self.pin(name).filter(|entry| is_of_registry(entry) && self.choice.is_pinned(&package));
         if let Some(entry) = &locked {
             if let Some(bytes) = self.store.get(&entry.digest) {
                 self.lock.entries.insert(entry.clone());
@@ -256,22 +265,41 @@ impl Search<'_> {
         }
 
         // What came from a registry and shall be locked anew is asked for there, though it lies here.
-        let is_asked_anew = locked.is_none() && self.old.find(name).is_some() && self.registries.is_some();
+        let is_asked_anew =
+            locked.is_none() && self.old.find(name).is_some_and(is_of_registry) && self.registries.is_some();
         let vendored = self.vendored.iter().find(|vendored| provides(&vendored.contents, name)).cloned();
-        if let Some(vendored) = vendored.filter(|_| !is_asked_anew) {
-            self.lock.entries.extend(locked);
-            let shown = self.opts.shown_folder().join(DEPS).join(vendored.path.file_name().unwrap_or_default());
-            return self.take(vendored.contents, name, Origin::Vendored(package::slashed(&shown))).map(Ok);
-        }
-        if self.choice.without_deps {
-            tried.push(("wit/deps", "is made anew".into()));
-        } else {
-            tried.push(("wit/deps", self.elsewhere(&package)));
-        }
+        let part = match vendored.filter(|_| !is_asked_anew) {
+            Some(vendored) => {
+                let is_whole = match &vendored.contents {
+                    Contents::Text(package) => covers(package, need),
+                    Contents::Encoded { .. } => true,
+                };
+                let shown = self.opts.shown_folder().join(DEPS).join(vendored.path.file_name().unwrap_or_default());
+                let origin = Origin::Vendored(package::slashed(&shown));
+                if is_whole && !self.partial.contains(name) {
+                    self.lock.entries.extend(locked);
+                    return self.take(vendored.contents, name, origin).map(Ok);
+                }
+                Some((vendored.contents, origin))
+            }
+            None => None,
+        };
+        tried.push((
+            DEPS,
+            match &part {
+                Some((Contents::Text(package), _)) => {
+                    let missing: Vec<String> =
+                        need.items.iter().filter(|item| !package.items.contains(item)).cloned().collect();
+                    format!("has it, but without `{}`", missing.join("`, `"))
+                }
+                _ if self.choice.without_deps => "is made anew".into(),
+                _ => self.elsewhere(&package),
+            },
+        ));
 
         if let Some(text) = hosted::text(name) {
             // It needs no pin; one that `wkg` has written is kept for `wkg`.
-            self.lock.entries.extend(self.old.find(name).cloned());
+            self.lock.entries.extend(self.old.find(name).filter(|entry| is_of_registry(entry)).cloned());
             let file = package::File { name: "package.wit".into(), shown: name.to_string(), text };
             return self.take(Contents::Text(Package::parse(vec![file])?), name, Origin::Hosted).map(Ok);
         }
@@ -284,6 +312,12 @@ impl Search<'_> {
             hints.push(format!("write `{package}@{newest}` at {}", need.place));
         }
 
+        // Nobody on this machine has more. Where something is missing in it, the parser shows the place.
+        if let Some((contents, origin)) = part
+            && (!hard || self.registries.is_none() || name.version.is_none())
+        {
+            return if hard { self.take(contents, name, origin).map(Ok) } else { Ok(Ok(None)) };
+        }
         if !hard {
             return Ok(Err(Box::new(Unmet { need: need.clone(), tried, hints })));
         }
@@ -479,7 +513,10 @@ impl Search<'_> {
             (ResolveErrorKind::Semantic { .. }, Some(hint)) => told.hint(hint),
             _ if self.vendored.is_empty() => told,
             // What lies there may be of another time, or only a part.
-            _ => told.hint("if what is wrong lies in wit/deps, make it anew: wash wit fetch --clean"),
+            _ => {
+                let deps = package::slashed(&self.opts.shown_folder().join(DEPS));
+                told.hint(format!("if what is wrong lies in {deps}, make it anew: wash wit fetch --clean"))
+            }
         }
     }
 
@@ -490,12 +527,13 @@ impl Search<'_> {
         let file = packages.flat_map(|package| &package.files).find(|file| file.shown == location.path)?;
         let mention = scan::mentions(&file.text).into_iter().find(|mention| mention.interface == location.range)?;
         let named = self.found.values().find(|found| package::is_of(&file.text, &mention, &found.package.name))?;
-        let group = named.package.group().ok()?;
-        let interfaces = group.main.interfaces.iter().filter_map(|(_, one)| one.name.clone());
-        let worlds = group.main.worlds.iter().map(|(_, one)| one.name.clone()).filter(|name| !name.is_empty());
-        let names: Vec<String> = interfaces.chain(worlds).collect();
-        Some(format!("`{}` has: {}", named.package.name, names.join(", ")))
+        Some(format!("`{}` has: {}", named.package.name, named.package.items.join(", ")))
     }
+}
+
+/// Whether a package has all that is named of it. One that is within another's file is taken as it is.
+fn covers(package: &Package, need: &Need) -> bool {
+    package.name != need.name || need.items.iter().all(|item| package.items.contains(item))
 }
 
 fn provides(contents: &Contents, name: &PackageName) -> bool {
@@ -519,7 +557,8 @@ fn short(digest: &str) -> &str {
     digest.get(.."sha256:".len() + 12).unwrap_or(digest)
 }
 
-fn explain(mut unmet: Vec<Unmet>) -> Error {
+/// `deps` is how messages call the folder of packages that are there.
+fn explain(mut unmet: Vec<Unmet>, deps: &str) -> Error {
     unmet.sort_by(|one, other| one.need.name.cmp(&other.need.name));
     let message = match unmet.as_slice() {
         [one] => format!("cannot find the WIT package `{}`", one.need.name),
@@ -529,7 +568,11 @@ fn explain(mut unmet: Vec<Unmet>) -> Error {
     let mut hints: Vec<String> = Vec::new();
     for one in unmet {
         lines.push(format!("  {}, needed at {}", one.need.name, one.need.place));
-        lines.extend(one.tried.iter().map(|(place, why)| format!("    {place:<9} {why}")));
+        let width = deps.len().max("wkg.lock".len()) + 1;
+        lines.extend(one.tried.iter().map(|(place, why)| {
+            let place = if *place == DEPS { deps } else { place };
+            format!("    {place:<width$} {why}")
+        }));
         for hint in one.hints {
             if !hints.contains(&hint) {
                 hints.push(hint);

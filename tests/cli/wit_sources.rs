@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::{Ended, Sandbox, run, write};
 
@@ -124,6 +124,18 @@ fn an_archive_is_locked_by_its_digest_and_kept() {
     sandbox.fetch(&root, &["--offline", "--clean", "--locked"]).expect_code(0);
     assert_eq!(read(&root, "wit/deps/acme-types-1.0.0/types.wit"), TYPES);
 
+    // Without the source, what was locked for it is no package.
+    let settings = read(&root, ".wash/config.yaml");
+    write(&root.join(".wash/config.yaml"), "");
+    let failed = sandbox.fetch(&root, &["--offline", "--clean"]).expect_code(1);
+    assert!(
+        failed.stderr.contains("error: cannot find 1 WIT package")
+            || failed.stderr.contains("error: cannot find the WIT package `acme:billing@1.2.0`"),
+        "{}",
+        failed.stderr
+    );
+    write(&root.join(".wash/config.yaml"), settings);
+
     // Somebody else has locked it, and the server now gives something else.
     let other = Sandbox::new();
     let root = other.sourced(&url, &url);
@@ -196,4 +208,22 @@ fn a_repository_is_taken_at_its_ref_and_locked() {
     std::fs::rename(sandbox.path().join("elsewhere"), &repository).unwrap();
     let failed = sandbox.fetch(&root, &[]).expect_code(1);
     assert!(failed.stderr.contains("error: there is no branch, tag or commit `v9` in `file://"), "{}", failed.stderr);
+}
+
+#[test]
+fn ctrl_c_while_a_server_is_silent_leaves_everything_as_it_was() {
+    let sandbox = Sandbox::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x.tar.gz", listener.local_addr().unwrap());
+    let root = sandbox.sourced(&url, "../types");
+    let mut wash = sandbox.wash(["wit", "fetch"]).current_dir(&root).stdin(Stdio::null()).spawn().unwrap();
+    // It is being waited for now, and gets no answer.
+    let connection = listener.accept().unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(wash.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(wash.wait().unwrap().code(), Some(130));
+    drop(connection);
+    assert!(!root.join("wit/deps").exists() && !root.join("wkg.lock").exists());
+    let names: Vec<_> = std::fs::read_dir(root.join("wit")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["world.wit"], "nothing is left beside");
 }
