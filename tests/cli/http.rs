@@ -329,6 +329,22 @@ fn a_head_that_is_too_long_is_refused_and_shown() {
 }
 
 #[test]
+fn a_body_that_is_too_long_is_refused() {
+    let (_sandbox, _root, mut dev) = serve("dev:\n  request_body_limit_mb: 1\n");
+    let fits = "x".repeat(1 << 20);
+    assert_eq!(dev.send("POST", "/echo", &fits).body.len(), 1 << 20);
+    // Said at once where its length is known; without it, the guest's stream ends with an error.
+    let refused = raw(&dev, "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 1048577\r\nconnection: close\r\n\r\n");
+    assert!(refused.starts_with("HTTP/1.1 413 "), "{refused}");
+    dev.wait_for_event("request", |event| event["status"] == 413);
+    let head =
+        "POST /write?path=/nowhere HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+    let answer = raw(&dev, &format!("{head}100001\r\n{fits}x\r\n0\r\n\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 500 ") && answer.contains("body size exceeds limit"), "{answer}");
+    dev.stop();
+}
+
+#[test]
 fn half_a_head_does_not_delay_the_end() {
     let (_sandbox, _root, mut dev) = serve("");
     let mut half = connect(&dev);

@@ -15,6 +15,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use super::Body;
+use super::admission::{self, Limited};
 use super::streaming::Streaming;
 use crate::runtime::capability::{Capabilities, GuestOf};
 use crate::runtime::fault;
@@ -36,6 +37,8 @@ pub struct HttpComponent<C: Capabilities> {
 pub enum NoAnswer {
     /// Too many calls are in flight, and none ended in time.
     Busy,
+    /// The request's body is longer than permitted.
+    TooLarge,
     /// The component did not answer in time.
     TimedOut(Arc<Fault>),
     /// The component trapped, gave an error code or gave nothing at all.
@@ -47,6 +50,7 @@ impl NoAnswer {
     pub fn status(&self) -> StatusCode {
         match self {
             NoAnswer::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            NoAnswer::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             NoAnswer::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
             NoAnswer::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -56,6 +60,7 @@ impl NoAnswer {
     pub fn short_reason(&self) -> &'static str {
         match self {
             NoAnswer::Busy => "the component is busy",
+            NoAnswer::TooLarge => "the body of the request is longer than permitted",
             NoAnswer::TimedOut(_) => "the component did not answer in time",
             NoAnswer::Failed(_) => "the component failed",
         }
@@ -64,7 +69,7 @@ impl NoAnswer {
     /// The details, if there are any.
     pub fn fault(&self) -> Option<&Arc<Fault>> {
         match self {
-            NoAnswer::Busy => None,
+            NoAnswer::Busy | NoAnswer::TooLarge => None,
             NoAnswer::TimedOut(fault) | NoAnswer::Failed(fault) => Some(fault),
         }
     }
@@ -91,6 +96,10 @@ impl<C: Capabilities> HttpComponent<C> {
     /// an answer.
     pub async fn answer(&self, request: Request<Incoming>, scheme: Scheme) -> Result<Response<Body>, NoAnswer> {
         let mut account = Account::open(self, &request);
+        if admission::is_too_large(&request, self.component.limits.body_bytes) {
+            account.close(StatusCode::PAYLOAD_TOO_LARGE.as_u16());
+            return Err(NoAnswer::TooLarge);
+        }
         let permit = self.enter(&mut account).await?;
         let output = CallOutput::new(self.component.name.clone(), self.component.observer().clone());
         let (send, receive) = oneshot::channel();
@@ -153,6 +162,7 @@ impl<C: Capabilities> HttpComponent<C> {
         send: oneshot::Sender<Answer>,
     ) -> wasmtime::Result<Work> {
         let mut store = self.component.store(output)?;
+        let request = request.map(|body| Limited::new(body, self.component.limits.body_bytes));
         let request = store.data_mut().http().new_incoming_request(scheme, request)?;
         let out = store.data_mut().http().new_response_outparam(send)?;
         let pre = self.pre.clone();
