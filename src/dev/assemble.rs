@@ -194,6 +194,7 @@ pub fn limits(project: &Project) -> Limits {
     if let Some(seconds) = project.settings.dev.request_timeout_seconds {
         limits.request_time = Duration::from_secs(seconds);
     }
+    limits.body_bytes = project.settings.dev.request_body_limit_mb.map(|megabytes| megabytes.saturating_mul(1 << 20));
     limits
 }
 

@@ -332,18 +332,17 @@ impl Session {
     /// Puts the settings in force that are not part of the workload.
     fn apply(&mut self, project: &Project, address: SocketAddr) -> Result<()> {
         let (old, new) = (&self.project.settings.dev, &project.settings.dev);
-        // Reads files that may have changed, too.
+        // What can fail comes first: settings are in force as a whole or not at all.
         let outbound = assemble::outbound(project, &self.opts.env)?;
+        let other_files = tls_files(&self.project) != tls_files(project);
+        let other_address =
+            old.address != new.address && self.server.as_ref().is_some_and(|server| server.address() != address);
+        let certificates = if other_files || other_address { certificates(project)? } else { None };
         let kept = kept_data(project, &self.opts.env)?;
         if kept != kept_data(&self.project, &self.opts.env)? {
             self.host.replace_capabilities(self.host.capabilities().with(&kept)?);
         }
-        let other_files = tls_files(&self.project) != tls_files(project);
-        if old.address != new.address
-            && let Some(server) = &self.server
-            && server.address() != address
-        {
-            let certificates = certificates(project)?;
+        if other_address {
             let server = bind(address)?.serve_with(self.gateway.clone(), serving(certificates))?;
             self.feed.tell(listening(&server));
             if let Some(old) = self.server.replace(server) {
@@ -353,7 +352,7 @@ impl Session {
             && other_files
         {
             let was_secure = server.is_secure();
-            server.replace_certificates(certificates(project)?);
+            server.replace_certificates(certificates);
             if server.is_secure() != was_secure {
                 self.feed.tell(listening(server));
             }

@@ -139,6 +139,11 @@ pub struct Dev {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1), extend("default" = DEFAULT_REQUEST_TIMEOUT_SECONDS))]
     pub request_timeout_seconds: Option<u64>,
+    /// The longest body of a request, in MiB; a longer one gets 413. Without it, bodies may have any
+    /// length: they are streamed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1), extend("examples" = [10]))]
+    pub request_body_limit_mb: Option<u64>,
     /// The most memory one instance may use, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1), extend("default" = DEFAULT_MEMORY_LIMIT_MB))]

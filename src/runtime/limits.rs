@@ -11,6 +11,8 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// The most elements of a table.
     pub table_elements: usize,
+    /// The longest body of a request, in bytes; `None`: any, since bodies are streamed.
+    pub body_bytes: Option<u64>,
     /// The most calls at one time.
     pub in_flight: usize,
     /// How many instances are kept to serve again; 0: none, each call has a new one.
@@ -26,6 +28,7 @@ impl Limits {
             request_time: Duration::from_secs(30),
             memory_bytes: 1 << 30,
             table_elements: 50_000,
+            body_bytes: None,
             // Below the engine's number of instance slots, so that a slot is there for each.
             in_flight: 512,
             pool_size: 0,

@@ -329,6 +329,22 @@ fn a_head_that_is_too_long_is_refused_and_shown() {
 }
 
 #[test]
+fn a_body_that_is_too_long_is_refused() {
+    let (_sandbox, _root, mut dev) = serve("dev:\n  request_body_limit_mb: 1\n");
+    let fits = "x".repeat(1 << 20);
+    assert_eq!(dev.send("POST", "/echo", &fits).body.len(), 1 << 20);
+    // Said at once where its length is known; without it, the guest's stream ends with an error.
+    let refused = raw(&dev, "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 1048577\r\nconnection: close\r\n\r\n");
+    assert!(refused.starts_with("HTTP/1.1 413 "), "{refused}");
+    dev.wait_for_event("request", |event| event["status"] == 413);
+    let head =
+        "POST /write?path=/nowhere HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+    let answer = raw(&dev, &format!("{head}100001\r\n{fits}x\r\n0\r\n\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 500 ") && answer.contains("body size exceeds limit"), "{answer}");
+    dev.stop();
+}
+
+#[test]
 fn half_a_head_does_not_delay_the_end() {
     let (_sandbox, _root, mut dev) = serve("");
     let mut half = connect(&dev);
@@ -401,16 +417,21 @@ fn a_gigabyte_passes_in_constant_memory() {
     dev.get("/version");
     let before = most_memory(&dev);
     // In and out at the same time, through the guest.
-    let mut stream = connect(&dev);
-    let mut writing = stream.try_clone().unwrap();
-    let writer = std::thread::spawn(move || {
-        let head = format!("POST /echo HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {GIGABYTE}\r\n\r\n");
-        writing.write_all(head.as_bytes()).unwrap();
-        let chunk = vec![b'x'; 1 << 20];
-        for _ in 0..GIGABYTE / chunk.len() {
-            writing.write_all(&chunk).unwrap();
-        }
-    });
+    let post = |path: String| {
+        let stream = connect(&dev);
+        let mut writing = stream.try_clone().unwrap();
+        let writer = std::thread::spawn(move || {
+            let head =
+                format!("POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {GIGABYTE}\r\n\r\n");
+            writing.write_all(head.as_bytes()).unwrap();
+            let chunk = vec![b'x'; 1 << 20];
+            for _ in 0..GIGABYTE / chunk.len() {
+                writing.write_all(&chunk).unwrap();
+            }
+        });
+        (stream, writer)
+    };
+    let (mut stream, writer) = post("/echo".into());
     assert!(count(&mut stream) >= GIGABYTE, "all of it came back");
     writer.join().unwrap();
     // From a server through the guest to the client, and from the client through the guest to a server.
@@ -418,6 +439,9 @@ fn a_gigabyte_passes_in_constant_memory() {
     let url = format!("/relay?url=http://127.0.0.1:{port}/bytes?{GIGABYTE}");
     stream.write_all(format!("GET {url} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
     assert!(count(&mut stream) >= GIGABYTE, "all of the server's came through");
+    let (mut stream, writer) = post(format!("/relay?url=http://127.0.0.1:{port}/sink"));
+    read_until(&mut stream, &GIGABYTE.to_string());
+    writer.join().unwrap();
     let after = most_memory(&dev);
     assert!(after < before + 64, "{before} MiB before, {after} MiB at most");
     dev.stop();

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::dev::{Answer, request};
+use crate::support::upstream::Upstream;
 use crate::support::{Dev, Sandbox, run, write};
 
 /// Toolchains that make components of 14 MB take their time, here and on slower machines.
@@ -142,17 +143,23 @@ fn http_hello_world_python() {
 
 #[test]
 fn http_client() {
+    let upstream = Upstream::start();
+    let port = upstream.port();
     let made = make("http-client");
+    let config = made.root.join(".wash/config.yaml");
+    let settings = std::fs::read_to_string(&config).unwrap();
+    write(&config, format!("{settings}dev:\n  allowed_host_loopback_ports: [{port}]\n"));
     let dev = made.dev();
-    // The upstream is the project itself: it answers 400 where the URL is missing.
     let usage = dev.get("/");
     assert_eq!(usage.status, 400);
     assert!(usage.body.contains("/?url="), "{}", usage.body);
-    assert_eq!(dev.get(&format!("/?url={}/", dev.url)), usage);
-    assert_eq!(dev.get(&format!("/?url={}/nowhere", dev.url)), answer(404, "Not found\n"));
+    let (found, missing) =
+        (format!("/?url=http://127.0.0.1:{port}/hello"), format!("/?url=http://127.0.0.1:{port}/nowhere"));
+    assert_eq!(dev.get(&found), answer(200, "hello HTTP/1.1"));
+    assert_eq!(dev.get(&missing), answer(404, "nowhere"));
     if let Some(peer) = made.wasmtime("target/wasm32-wasip2/release/my_app.wasm", &[]) {
-        for path in ["/".to_string(), format!("/?url={}/nowhere", dev.url)] {
-            assert_eq!(peer.get(&path), dev.get(&path), "{path}");
+        for path in ["/", &found, &missing] {
+            assert_eq!(peer.get(path), dev.get(path), "{path}");
         }
     }
     let refused = dev.get("/?url=http://127.0.0.1:1/");

@@ -28,6 +28,7 @@ type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Infallible>;
 /// | `/sink` | how many bytes the body had |
 /// | `/bytes?N` | N bytes |
 /// | `/trailers` | `body`, and the trailer `x-end: done` |
+/// | `/nowhere` | 404 and `nowhere` |
 /// | `/silent` | never |
 /// | `/stall` | a head and one chunk, then nothing |
 /// | `/redirect?URL` | 302 to there |
@@ -177,6 +178,11 @@ async fn answer(request: Request<Incoming>, seen: Arc<Seen>) -> Result<Response<
             let frames = futures::stream::iter([chunk("body".into()), Ok(Frame::trailers(trailers))]);
             let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
             response.headers_mut().insert("trailer", "x-end".parse().expect("a header"));
+            response
+        }
+        "/nowhere" => {
+            let mut response = full("nowhere".into());
+            *response.status_mut() = hyper::StatusCode::NOT_FOUND;
             response
         }
         "/silent" => std::future::pending().await,

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,13 @@ pub struct Activity {
     quiet_since: AtomicU64,
     blocked_since: AtomicU64,
     read_anything: AtomicBool,
+    /// Of the responses of HTTP/2: since when the client has not asked for more of one; 0: it has.
+    streams: Mutex<Vec<Weak<AtomicU64>>>,
 }
+
+/// A stream of HTTP/2 has a window of its own, so that a client may pause one beside others. It gets
+/// this many times the patience that a connection gets.
+const STREAM_STALLS: u32 = 5;
 
 /// How long a connection may be in a state.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +64,7 @@ impl Activity {
             quiet_since: AtomicU64::new(1),
             blocked_since: AtomicU64::new(0),
             read_anything: AtomicBool::new(false),
+            streams: Mutex::default(),
         })
     }
 
@@ -74,7 +81,15 @@ impl Activity {
             return Verdict::Cut("the client read nothing for too long");
         }
         if self.requests.load(Relaxed) > 0 {
-            return Verdict::Go;
+            let stall = patience.stall * STREAM_STALLS;
+            let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+            streams.retain(|stream| stream.strong_count() > 0);
+            let stalled =
+                |stream: &Weak<AtomicU64>| stream.upgrade().and_then(|since| self.lasted(&since)) > Some(stall);
+            return match streams.iter().any(stalled) {
+                true => Verdict::Cut("the client wanted no more of a response for too long"),
+                false => Verdict::Go,
+            };
         }
         if self.lasted(&self.head_since) > Some(patience.head) {
             return Verdict::Cut("the head of a request took too long");
@@ -195,12 +210,22 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 /// A response's body; its request is over with it.
 pub struct Counted {
     body: Body,
-    _ongoing: Ongoing,
+    ongoing: Ongoing,
+    /// In HTTP/2: since when the client has not asked for more.
+    unasked_since: Option<Arc<AtomicU64>>,
 }
 
 impl Counted {
     pub fn new(body: Body, ongoing: Ongoing) -> Self {
-        Counted { body, _ongoing: ongoing }
+        let activity = &ongoing.0;
+        let unasked_since = activity.http2.load(Relaxed).then(|| {
+            let since = Arc::new(AtomicU64::new(0));
+            let mut streams = activity.streams.lock().unwrap_or_else(PoisonError::into_inner);
+            streams.retain(|stream| stream.strong_count() > 0);
+            streams.push(Arc::downgrade(&since));
+            since
+        });
+        Counted { body, ongoing, unasked_since }
     }
 }
 
@@ -209,7 +234,12 @@ impl http_body::Body for Counted {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Some(since) = &self.unasked_since {
+            // While the guest is waited for, it is not the client's doing.
+            since.store(if frame.is_ready() { self.ongoing.0.now() } else { 0 }, Relaxed);
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -258,6 +288,23 @@ mod tests {
         let _request = activity.begin();
         assert_eq!(activity.judge(&PATIENCE), Verdict::Go);
         activity.blocked_since.store(1, Relaxed);
+        assert!(matches!(activity.judge(&PATIENCE), Verdict::Cut(_)));
+    }
+
+    #[test]
+    fn a_stream_of_http_2_may_pause_for_longer() {
+        let mut activity = aged(149);
+        activity.read(b"PRI");
+        let body = Counted::new(crate::runtime::http::full("x"), activity.begin());
+        let since = body.unasked_since.clone().unwrap();
+        assert_eq!(activity.judge(&PATIENCE), Verdict::Go, "nothing was ever sent");
+        since.store(1, Relaxed);
+        assert_eq!(activity.judge(&PATIENCE), Verdict::Go);
+        drop(body);
+        activity = aged(151);
+        activity.read(b"PRI");
+        let body = Counted::new(crate::runtime::http::full("x"), activity.begin());
+        body.unasked_since.as_ref().unwrap().store(1, Relaxed);
         assert!(matches!(activity.judge(&PATIENCE), Verdict::Cut(_)));
     }
 

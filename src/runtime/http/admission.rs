@@ -1,9 +1,16 @@
 //! Requests that are answered without asking anybody: malformed, too large, or for a tunnel.
+//! And the limit of bodies.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::uri::Authority;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use wasmtime_wasi_http::Error;
 
 /// The longest head of a request in bytes: its target, names and values. The HTTP/1 parser takes at
 /// most 100 headers, and heads of at most about 400 KiB.
@@ -37,6 +44,49 @@ pub fn complete<B>(request: &mut Request<B>, local: Option<SocketAddr>) {
     }
     let value = local.and_then(|local| HeaderValue::from_str(&local.to_string()).ok());
     request.headers_mut().insert(header::HOST, value.unwrap_or(HeaderValue::from_static("localhost")));
+}
+
+/// Whether a request says of itself that its body is longer than permitted.
+pub fn is_too_large<B: Body>(request: &Request<B>, limit: Option<u64>) -> bool {
+    limit.is_some_and(|limit| request.body().size_hint().lower() > limit)
+}
+
+/// A request's body that fails when it turns out to be longer than permitted.
+pub struct Limited {
+    body: Incoming,
+    left: Option<u64>,
+    limit: u64,
+}
+
+impl Limited {
+    pub fn new(body: Incoming, limit: Option<u64>) -> Self {
+        Limited { body, left: limit, limit: limit.unwrap_or_default() }
+    }
+}
+
+impl Body for Limited {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = futures::ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let (Some(Ok(frame)), Some(left)) = (&frame, self.left) {
+            let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+            match left.checked_sub(length) {
+                Some(left) => self.left = Some(left),
+                None => return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(self.limit))))),
+            }
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Error::from)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 fn is_authority(host: &HeaderValue) -> bool {

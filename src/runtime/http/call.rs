@@ -14,6 +14,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use super::Body;
+use super::admission::{self, Limited};
 use super::instance::{self, Answer, Instance, Warm};
 use super::streaming::Streaming;
 use crate::runtime::capability::{Capabilities, GuestOf};
@@ -37,6 +38,8 @@ pub struct HttpComponent<C: Capabilities> {
 pub enum NoAnswer {
     /// Too many calls are in flight, and none ended in time.
     Busy,
+    /// The request's body is longer than permitted.
+    TooLarge,
     /// The component did not answer in time.
     TimedOut(Arc<Fault>),
     /// The component trapped, gave an error code or gave nothing at all.
@@ -48,6 +51,7 @@ impl NoAnswer {
     pub fn status(&self) -> StatusCode {
         match self {
             NoAnswer::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            NoAnswer::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             NoAnswer::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
             NoAnswer::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -57,6 +61,7 @@ impl NoAnswer {
     pub fn short_reason(&self) -> &'static str {
         match self {
             NoAnswer::Busy => "the component is busy",
+            NoAnswer::TooLarge => "the body of the request is longer than permitted",
             NoAnswer::TimedOut(_) => "the component did not answer in time",
             NoAnswer::Failed(_) => "the component failed",
         }
@@ -65,7 +70,7 @@ impl NoAnswer {
     /// The details, if there are any.
     pub fn fault(&self) -> Option<&Arc<Fault>> {
         match self {
-            NoAnswer::Busy => None,
+            NoAnswer::Busy | NoAnswer::TooLarge => None,
             NoAnswer::TimedOut(fault) | NoAnswer::Failed(fault) => Some(fault),
         }
     }
@@ -92,6 +97,10 @@ impl<C: Capabilities> HttpComponent<C> {
     /// an answer.
     pub async fn answer(&self, request: Request<Incoming>, scheme: Scheme) -> Result<Response<Body>, NoAnswer> {
         let mut account = Account::open(self, &request);
+        if admission::is_too_large(&request, self.component.limits.body_bytes) {
+            account.close(StatusCode::PAYLOAD_TOO_LARGE.as_u16());
+            return Err(NoAnswer::TooLarge);
+        }
         let permit = self.enter(&mut account).await?;
         let (send, receive) = oneshot::channel();
         let (work, output) = self.begin(request, scheme, send);
@@ -149,6 +158,7 @@ impl<C: Capabilities> HttpComponent<C> {
         scheme: Scheme,
         send: oneshot::Sender<Answer>,
     ) -> (Work, Arc<CallOutput>) {
+        let request = request.map(|body| Limited::new(body, self.component.limits.body_bytes));
         let warm = self.warm.take();
         let output = warm.as_ref().map_or_else(|| self.component.output(), |instance| instance.output.clone());
         let (component, pre, pool, new) = (self.component.clone(), self.pre.clone(), self.warm.clone(), output.clone());

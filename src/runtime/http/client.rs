@@ -29,6 +29,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody};
 use super::failure;
 use super::pool::{Key, Pool, Sender};
 use crate::runtime::network::dial::DialError;
+use crate::runtime::network::policy::Route;
 use crate::runtime::network::{Host, Network, Transport};
 
 /// How long connecting may take: names, TCP, TLS, and the proxy. A guest may ask for another time.
@@ -129,13 +130,17 @@ impl Client {
             None if tls => 443,
             None => 80,
         };
-        self.network
+        let route = self
+            .network
             .decide(&host.destination(transport(tls), port))
             .map_err(|denial| failure::of_dialling(&DialError::Denied(denial)))?;
         // gRPC is HTTP/2 only, and without TLS there is nothing to negotiate it by.
         let grpc = |value: &HeaderValue| value.as_bytes().starts_with(b"application/grpc");
         let prior_knowledge = !tls && request.headers().get(header::CONTENT_TYPE).is_some_and(grpc);
-        let proxy = self.network.outbound().proxy(uri);
+        // A proxy would look for this machine's loopback on its own, and for fixed names in its own way.
+        let fixed = matches!(&host, Host::Name(name) if self.network.fixed(name).is_some());
+        let direct = route == Route::HostLoopback || fixed;
+        let proxy = if direct { None } else { self.network.outbound().proxy(uri) };
         Ok(Target { key: Key { tls, host, port, prior_knowledge }, proxy })
     }
 
@@ -319,6 +324,12 @@ async fn exchange(
 
 fn for_http1(mut request: Request<WasiBody>, target: &Target) -> Request<WasiBody> {
     *request.version_mut() = Version::HTTP_11;
+    // It is gone when the request was made for HTTP/2 first.
+    if !request.headers().contains_key(header::HOST)
+        && let Some(Ok(host)) = request.uri().authority().map(|authority| HeaderValue::from_str(authority.as_str()))
+    {
+        request.headers_mut().insert(header::HOST, host);
+    }
     match &target.proxy {
         // A proxy is told the whole address, and who asks.
         Some(proxy) if !target.key.tls => {

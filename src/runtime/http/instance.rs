@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::channel::oneshot::channel;
 use http::{Request, Response, uri};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::sync::oneshot::Sender;
 use wasmtime::{AsContextMut, Store};
 use wasmtime_wasi_http::handler::{Prepared as Call, Proxy, ProxyPre};
@@ -14,6 +13,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView, p2, p3};
 
+use super::admission::Limited;
 use crate::runtime::capability::{Capabilities, GuestOf};
 use crate::runtime::guest::Guest;
 use crate::runtime::prepare::Prepared;
@@ -58,7 +58,7 @@ impl<C: Capabilities> Instance<C> {
     /// guest has done all that it has to do. Returns whether it may be asked again.
     pub async fn answer(
         &mut self,
-        request: Request<Incoming>,
+        request: Request<Limited>,
         scheme: Scheme,
         send: Sender<Answer>,
     ) -> wasmtime::Result<bool> {
@@ -109,7 +109,7 @@ fn http_of<C: Capabilities>(guest: &mut GuestOf<C>) -> WasiHttpCtxView<'_> {
 }
 
 /// WASI 0.3 takes scheme and authority from the request's URI, where HTTP/1.1 does not have them.
-fn complete(request: Request<Incoming>, scheme: &Scheme) -> wasmtime::Result<wasmtime_wasi_http::handler::Request> {
+fn complete(request: Request<Limited>, scheme: &Scheme) -> wasmtime::Result<wasmtime_wasi_http::handler::Request> {
     let (mut head, body) = request.into_parts();
     let mut parts = head.uri.into_parts();
     parts.scheme = Some(match scheme {
@@ -126,7 +126,7 @@ fn complete(request: Request<Incoming>, scheme: &Scheme) -> wasmtime::Result<was
         parts.path_and_query = Some(uri::PathAndQuery::from_static("/"));
     }
     head.uri = uri::Uri::from_parts(parts)?;
-    Ok(Request::from_parts(head, body.map_err(Into::into).boxed_unsync()))
+    Ok(Request::from_parts(head, body.boxed_unsync()))
 }
 
 /// Instances that have answered and may answer again.

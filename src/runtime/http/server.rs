@@ -432,8 +432,8 @@ async fn answer(
 async fn speak_plainly(mut stream: tokio::net::TcpStream, local: Option<SocketAddr>) {
     let mut head = [0; 4096];
     let _ = stream.read(&mut head).await;
-    let port = local.map(|local| format!(" with the port {}", local.port())).unwrap_or_default();
-    let text = format!("HTTPS is spoken here: write https:// in place of http://{port}\n");
+    let port = local.map(|local| format!(" {}", local.port())).unwrap_or_default();
+    let text = format!("the port{port} speaks HTTPS: write https:// in place of http://\n");
     let answer = format!(
         "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
          connection: close\r\n\r\n{text}",

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{AlertDescription, RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use tokio_rustls::TlsAcceptor;
 
@@ -125,7 +125,13 @@ pub fn handshake_failure(error: &std::io::Error) -> Option<String> {
     Some(match inner.downcast_ref::<rustls::Error>() {
         Some(rustls::Error::NoCertificatesPresented) => "it sent no certificate, and one is required".into(),
         Some(rustls::Error::InvalidCertificate(why)) => format!("its certificate is not accepted: {why}"),
-        Some(rustls::Error::AlertReceived(alert)) => format!("it does not accept ours: {alert:?}"),
+        Some(rustls::Error::AlertReceived(
+            alert @ (AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown),
+        )) => format!("it does not accept our certificate ({alert:?})"),
+        Some(rustls::Error::AlertReceived(alert)) => format!("it gave up with the alert {alert:?}"),
         Some(other) => other.to_string(),
         None if error.kind() == std::io::ErrorKind::UnexpectedEof => return None,
         None => error.to_string(),

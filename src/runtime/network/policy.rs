@@ -112,7 +112,10 @@ impl fmt::Display for Denial {
 
 impl Policy {
     /// Reads the rules. What is wrong with an entry is the error.
-    pub fn new(rules: Rules) -> Result<Self, RuleError> {
+    pub fn new(mut rules: Rules) -> Result<Self, RuleError> {
+        if rules.place.is_empty() {
+            rules.place = "to the component's network rules".into();
+        }
         let at =
             |key, index| move |error: PatternError| RuleError { key, index, message: error.message, hint: error.hint };
         let mut hosts = Vec::new();
@@ -197,6 +200,8 @@ impl Policy {
 
     fn loopback(&self, to: &Destination<'_>) -> Result<Route, Denial> {
         let ports = &self.rules.allowed_host_loopback_ports;
+        // A workload's services will be looked for here, beside the machine's: their addresses are of
+        // the same class, and what is left is denied.
         if ports.contains(&to.port) {
             return Ok(Route::HostLoopback);
         }

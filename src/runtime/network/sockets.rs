@@ -23,6 +23,9 @@ use super::{Host, Network, Transport};
 /// names, and datagrams come from no more peers.
 const REMEMBERED: usize = 1024;
 
+/// So many names of one address are remembered.
+const NAMES: usize = 64;
+
 /// What one store's sockets have done so far.
 pub struct Sockets {
     network: Arc<Network>,
@@ -229,7 +232,7 @@ impl ip_name_lookup::HostResolveAddressStream for View<'_> {
                 && seen.names.len() < REMEMBERED
             {
                 let names = seen.names.entry(ip(address)).or_default();
-                if !names.contains(&name) {
+                if !names.contains(&name) && names.len() < NAMES {
                     names.push(name);
                 }
             }
