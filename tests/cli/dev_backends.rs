@@ -38,6 +38,7 @@ fn key_value_data_is_kept_on_the_server_that_the_settings_name() {
         assert_eq!(dev.send("POST", "/incr/shop/visits", "").body, "6");
         assert_eq!(dev.get("/kv/shop/visits").body, "6", "a count is decimal digits everywhere");
         assert_eq!(dev.send("POST", "/batch/shop2", "").body.lines().last(), Some("left batch-c"));
+        second_draft(&dev);
         write(&root.join("input.wasm"), guests::probe_version(2));
         dev.ready();
         dev.answers("/version", &guests::marker(2));
@@ -51,6 +52,28 @@ fn key_value_data_is_kept_on_the_server_that_the_settings_name() {
         let mut dev = sandbox.dev(&root, &["--fresh"]);
         dev.ready();
         assert_eq!(dev.get("/kv/shop").body, "", "a fresh start");
+        dev.stop();
+    }
+}
+
+/// The second draft of the interface has the same data.
+fn second_draft(dev: &Dev) {
+    assert_eq!(dev.send("POST", "/incr2/signed/n?by=-5", "").body, "-5");
+    assert_eq!(dev.send("POST", "/incr2/signed/n?by=12", "").body, "7");
+    assert_eq!(dev.send("POST", "/incr/signed/n", "").body, "8", "one encoding of numbers");
+    assert_eq!(dev.send("POST", "/swap2/signed/v", "first").body, "saw nothing\nswapped\n");
+    assert_eq!(
+        dev.send("POST", "/swap2/signed/v?meanwhile=other", "second").body,
+        "saw first\nfailed, saw other\nswapped\n"
+    );
+    assert_eq!(dev.get("/list2/signed").body, "n=8\nv=second\n");
+}
+
+#[test]
+fn the_second_draft_of_key_value_stores_has_the_same_data_in_memory_and_in_a_folder() {
+    for settings in ["", "dev:\n  wasi_keyvalue_path: data\n"] {
+        let (_sandbox, _root, dev) = serve(settings);
+        second_draft(&dev);
         dev.stop();
     }
 }
