@@ -110,7 +110,10 @@ fn without_one_password(text: &str) -> String {
         let (scheme, rest) = text.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next()?;
         let (user, _) = authority.rsplit_once('@')?;
-        let (user_name, _) = user.split_once(':')?;
+        let Some((user_name, _)) = user.split_once(':') else {
+            // What stands alone in an address of NATS is a token.
+            return matches!(scheme, "nats" | "tls").then(|| format!("{scheme}://{MASK}{}", &rest[user.len()..]));
+        };
         Some(format!("{scheme}://{user_name}:{MASK}{}", &rest[user.len()..]))
     };
     masked().unwrap_or_else(|| text.to_string())
@@ -230,5 +233,16 @@ mod tests {
         assert_eq!((leaf("dev.address").origin.to_string(), &leaf("dev.ignore").value), ("default".into(), &json!([])));
         assert_eq!(leaf("dev.components[0].name").value, "a");
         assert_eq!(leaf("wit.wit_dir").value, "wit");
+    }
+
+    #[test]
+    fn each_of_several_urls_is_shown_without_its_secrets() {
+        for (text, shown) in [
+            ("nats://u:p,w@a:1,nats://u:pw@b", "nats://u:***@a:1,nats://u:***@b"),
+            ("nats://token@a:1, tls://b", "nats://***@a:1, tls://b"),
+            ("https://user@host/a,b", "https://user@host/a,b"),
+        ] {
+            assert_eq!(without_password(text), shown);
+        }
     }
 }

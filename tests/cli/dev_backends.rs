@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::support::dev::request;
 use crate::support::s3::FakeS3;
 use crate::support::{Dev, Sandbox, Server, guests, servers, write};
 
@@ -126,6 +127,26 @@ fn a_server_that_is_down_is_an_error_for_the_guest_and_data_is_there_again_when_
         server.start_again();
         dev.answers("/kv/shop/apples", "7");
         assert_eq!(dev.send("POST", "/incr/shop/n", "").body, "1", "{key}");
+        dev.stop();
+    }
+}
+
+#[test]
+fn a_server_that_hangs_costs_its_guest_a_bounded_time_and_nobody_else() {
+    for (key, server) in [("wasi_keyvalue_nats_url", Server::nats()), ("wasi_keyvalue_redis_url", Server::redis())] {
+        let (_sandbox, _root, dev) = serve(&format!("dev:\n  {key}: {}\n", server.url()));
+        assert_eq!(dev.send("PUT", "/kv/shop/apples", "7").status, 204);
+        server.pause();
+        let url = dev.url.clone();
+        let waiting = std::thread::spawn(move || request(&url, "GET", "/kv/shop/apples", None, &[]).unwrap());
+        for _ in 0..20 {
+            assert_eq!(dev.get("/version").body, guests::marker(1));
+        }
+        // The guest's own time would be 30 seconds, and its end a 504.
+        let refused = waiting.join().unwrap();
+        assert_eq!(refused.status, 500, "{refused:?}");
+        server.go_on();
+        dev.answers("/kv/shop/apples", "7");
         dev.stop();
     }
 }
@@ -281,8 +302,8 @@ fn handlers_subscribe_again_when_nats_was_away() {
     let root = shop_with_worker(&sandbox, "shop", &format!("url: '{}'", nats.url()));
     let mut dev = sandbox.dev(&root, &[]);
     dev.ready();
-    let request = "/request?subject=tasks.echo&timeout=1000";
-    let down = dev.send("POST", request, "hi");
+    let echo = "/request?subject=tasks.echo&timeout=1000";
+    let down = dev.send("POST", echo, "hi");
     assert_eq!(down.status, 504);
     assert!(down.body.starts_with("cannot reach the NATS server nats://127.0.0.1:"), "{down:?}");
     assert_eq!(dev.send("POST", "/publish?subject=tasks.note", "x").status, 502);
@@ -290,14 +311,14 @@ fn handlers_subscribe_again_when_nats_was_away() {
         nats.start_again();
         let deadline = std::time::Instant::now() + dev.patience;
         loop {
-            let answer = dev.send("POST", request, "hi");
+            let answer = dev.send("POST", echo, "hi");
             if answer.body == "echo:hi" {
                 break;
             }
             assert!(std::time::Instant::now() < deadline, "still {answer:?}");
         }
         nats.stop();
-        assert_eq!(dev.send("POST", request, "hi").status, 504);
+        assert_eq!(dev.send("POST", echo, "hi").status, 504);
     }
     dev.stop();
 }
