@@ -8,6 +8,7 @@ mod imports {
         path: [
             "wit/deps/io.wit",
             "wit/wasi-keyvalue-0.2.0-draft",
+            "wit/wasi-keyvalue-0.2.0-draft2",
             "wit/wasi-blobstore-0.2.0-draft",
             "wit/wasi-config-0.2.0-rc.1",
             "wit/wasi-config-0.2.0-draft",
@@ -27,7 +28,9 @@ mod imports {
         require_store_data_send: true,
         with: {
             "wasi:io": wasmtime_wasi::p2::bindings::io,
-            "wasi:keyvalue/store.bucket": crate::plugins::keyvalue::host::Bucket,
+            "wasi:keyvalue/store@0.2.0-draft.bucket": crate::plugins::keyvalue::host::Bucket,
+            "wasi:keyvalue/store@0.2.0-draft2.bucket": crate::plugins::keyvalue::host::Bucket,
+            "wasi:keyvalue/atomics@0.2.0-draft2.cas": crate::plugins::keyvalue::draft2::Cas,
             "wasi:blobstore/types.outgoing-value": crate::plugins::blobstore::outgoing::OutgoingValue,
             "wasi:blobstore/types.incoming-value": crate::plugins::blobstore::incoming::IncomingValue,
             "wasi:blobstore/container.container": crate::plugins::blobstore::host::Container,
@@ -40,7 +43,7 @@ mod imports {
 mod exports {
     wasmtime::component::bindgen!({
         path: ["wit/wasmcloud-messaging-0.2.0", "wit/deps/io.wit", "wit/wasi-keyvalue-0.2.0-draft",
-            "wit/wasi-blobstore-0.2.0-draft", "wit/wasi-config-0.2.0-rc.1", "wit/wasi-config-0.2.0-draft",
+            "wit/wasi-keyvalue-0.2.0-draft2", "wit/wasi-blobstore-0.2.0-draft", "wit/wasi-config-0.2.0-rc.1", "wit/wasi-config-0.2.0-draft",
             "wit/wasi-logging-0.1.0-draft", "wit/wash-host"],
         world: "wash:host/message-handler",
         exports: { default: async },

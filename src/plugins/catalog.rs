@@ -46,6 +46,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("cli.wit", include_str!("../../wit/deps/cli.wit")),
     ("http.wit", include_str!("../../wit/deps/http.wit")),
     ("keyvalue.wit", include_str!("../../wit/wasi-keyvalue-0.2.0-draft/package.wit")),
+    ("keyvalue-draft2.wit", include_str!("../../wit/wasi-keyvalue-0.2.0-draft2/package.wit")),
     ("blobstore.wit", include_str!("../../wit/wasi-blobstore-0.2.0-draft/package.wit")),
     ("config-draft.wit", include_str!("../../wit/wasi-config-0.2.0-draft/package.wit")),
     ("config.wit", include_str!("../../wit/wasi-config-0.2.0-rc.1/package.wit")),

@@ -127,6 +127,10 @@ impl Capabilities for Installed {
 
     fn link(linker: &mut Linker<GuestOf<Self>>) -> wasmtime::Result<()> {
         keyvalue::host::link(linker, |guest| View { state: &guest.capabilities.0.keyvalue, table: &mut guest.table })?;
+        keyvalue::draft2::link(linker, |guest| View {
+            state: &guest.capabilities.0.keyvalue,
+            table: &mut guest.table,
+        })?;
         blobstore::host::link(linker, |guest| View {
             state: &guest.capabilities.0.blobstore,
             table: &mut guest.table,
@@ -195,7 +199,7 @@ impl capability::ForComponent for ForComponent {
 
 #[cfg(test)]
 mod tests {
-    use super::bindings::wasi::keyvalue::store::{self, HostBucket};
+    use super::bindings::wasi::keyvalue0_2_0_draft::store::{self, HostBucket};
     use super::keyvalue::host::Bucket;
     use super::*;
     use crate::runtime::observer::Blind;

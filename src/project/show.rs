@@ -12,8 +12,18 @@ use super::tree::Key;
 pub const MASK: &str = "***";
 
 /// A key is taken for a secret when its name has one of these in it.
-const SECRET_WORDS: [&str; 8] =
-    ["token", "secret", "password", "passwd", "passphrase", "api_key", "apikey", "credential"];
+const SECRET_WORDS: [&str; 10] = [
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "api_key",
+    "apikey",
+    "credential",
+    "access_key",
+    "account_key",
+];
 
 /// One value with its key and its origin.
 pub struct Leaf {
@@ -81,13 +91,29 @@ fn masked(name: &str, json: &Json) -> Json {
     }
 }
 
-/// Masks the password of a URL: `postgres://user:***@host`.
+/// Masks the passwords of URLs, of which several may stand with commas between them:
+/// `postgres://user:***@host`.
 fn without_password(text: &str) -> String {
+    // A password may have a comma in it, so that only one before another URL counts.
+    let (first, rest) = match text.match_indices(',').find(|(at, _)| {
+        let after = text[at + 1..].trim_start();
+        after.split_once("://").is_some_and(|(scheme, _)| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    }) {
+        Some((at, _)) => text.split_at(at),
+        None => return without_one_password(text),
+    };
+    format!("{},{}", without_one_password(first), without_password(&rest[1..]))
+}
+
+fn without_one_password(text: &str) -> String {
     let masked = || {
         let (scheme, rest) = text.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next()?;
         let (user, _) = authority.rsplit_once('@')?;
-        let (user_name, _) = user.split_once(':')?;
+        let Some((user_name, _)) = user.split_once(':') else {
+            // What stands alone in an address of NATS is a token.
+            return matches!(scheme, "nats" | "tls").then(|| format!("{scheme}://{MASK}{}", &rest[user.len()..]));
+        };
         Some(format!("{scheme}://{user_name}:{MASK}{}", &rest[user.len()..]))
     };
     masked().unwrap_or_else(|| text.to_string())
@@ -207,5 +233,16 @@ mod tests {
         assert_eq!((leaf("dev.address").origin.to_string(), &leaf("dev.ignore").value), ("default".into(), &json!([])));
         assert_eq!(leaf("dev.components[0].name").value, "a");
         assert_eq!(leaf("wit.wit_dir").value, "wit");
+    }
+
+    #[test]
+    fn each_of_several_urls_is_shown_without_its_secrets() {
+        for (text, shown) in [
+            ("nats://u:p,w@a:1,nats://u:pw@b", "nats://u:***@a:1,nats://u:***@b"),
+            ("nats://token@a:1, tls://b", "nats://***@a:1, tls://b"),
+            ("https://user@host/a,b", "https://user@host/a,b"),
+        ] {
+            assert_eq!(without_password(text), shown);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::support::dev::request;
 use crate::support::s3::FakeS3;
 use crate::support::{Dev, Sandbox, Server, guests, servers, write};
 
@@ -38,6 +39,7 @@ fn key_value_data_is_kept_on_the_server_that_the_settings_name() {
         assert_eq!(dev.send("POST", "/incr/shop/visits", "").body, "6");
         assert_eq!(dev.get("/kv/shop/visits").body, "6", "a count is decimal digits everywhere");
         assert_eq!(dev.send("POST", "/batch/shop2", "").body.lines().last(), Some("left batch-c"));
+        second_draft(&dev);
         write(&root.join("input.wasm"), guests::probe_version(2));
         dev.ready();
         dev.answers("/version", &guests::marker(2));
@@ -51,6 +53,28 @@ fn key_value_data_is_kept_on_the_server_that_the_settings_name() {
         let mut dev = sandbox.dev(&root, &["--fresh"]);
         dev.ready();
         assert_eq!(dev.get("/kv/shop").body, "", "a fresh start");
+        dev.stop();
+    }
+}
+
+/// The second draft of the interface has the same data.
+fn second_draft(dev: &Dev) {
+    assert_eq!(dev.send("POST", "/incr2/signed/n?by=-5", "").body, "-5");
+    assert_eq!(dev.send("POST", "/incr2/signed/n?by=12", "").body, "7");
+    assert_eq!(dev.send("POST", "/incr/signed/n", "").body, "8", "one encoding of numbers");
+    assert_eq!(dev.send("POST", "/swap2/signed/v", "first").body, "saw nothing\nswapped\n");
+    assert_eq!(
+        dev.send("POST", "/swap2/signed/v?meanwhile=other", "second").body,
+        "saw first\nfailed, saw other\nswapped\n"
+    );
+    assert_eq!(dev.get("/list2/signed").body, "n=8\nv=second\n");
+}
+
+#[test]
+fn the_second_draft_of_key_value_stores_has_the_same_data_in_memory_and_in_a_folder() {
+    for settings in ["", "dev:\n  wasi_keyvalue_path: data\n"] {
+        let (_sandbox, _root, dev) = serve(settings);
+        second_draft(&dev);
         dev.stop();
     }
 }
@@ -103,6 +127,26 @@ fn a_server_that_is_down_is_an_error_for_the_guest_and_data_is_there_again_when_
         server.start_again();
         dev.answers("/kv/shop/apples", "7");
         assert_eq!(dev.send("POST", "/incr/shop/n", "").body, "1", "{key}");
+        dev.stop();
+    }
+}
+
+#[test]
+fn a_server_that_hangs_costs_its_guest_a_bounded_time_and_nobody_else() {
+    for (key, server) in [("wasi_keyvalue_nats_url", Server::nats()), ("wasi_keyvalue_redis_url", Server::redis())] {
+        let (_sandbox, _root, dev) = serve(&format!("dev:\n  {key}: {}\n", server.url()));
+        assert_eq!(dev.send("PUT", "/kv/shop/apples", "7").status, 204);
+        server.pause();
+        let url = dev.url.clone();
+        let waiting = std::thread::spawn(move || request(&url, "GET", "/kv/shop/apples", None, &[]).unwrap());
+        for _ in 0..20 {
+            assert_eq!(dev.get("/version").body, guests::marker(1));
+        }
+        // The guest's own time would be 30 seconds, and its end a 504.
+        let refused = waiting.join().unwrap();
+        assert_eq!(refused.status, 500, "{refused:?}");
+        server.go_on();
+        dev.answers("/kv/shop/apples", "7");
         dev.stop();
     }
 }
@@ -258,8 +302,8 @@ fn handlers_subscribe_again_when_nats_was_away() {
     let root = shop_with_worker(&sandbox, "shop", &format!("url: '{}'", nats.url()));
     let mut dev = sandbox.dev(&root, &[]);
     dev.ready();
-    let request = "/request?subject=tasks.echo&timeout=1000";
-    let down = dev.send("POST", request, "hi");
+    let echo = "/request?subject=tasks.echo&timeout=1000";
+    let down = dev.send("POST", echo, "hi");
     assert_eq!(down.status, 504);
     assert!(down.body.starts_with("cannot reach the NATS server nats://127.0.0.1:"), "{down:?}");
     assert_eq!(dev.send("POST", "/publish?subject=tasks.note", "x").status, 502);
@@ -267,14 +311,14 @@ fn handlers_subscribe_again_when_nats_was_away() {
         nats.start_again();
         let deadline = std::time::Instant::now() + dev.patience;
         loop {
-            let answer = dev.send("POST", request, "hi");
+            let answer = dev.send("POST", echo, "hi");
             if answer.body == "echo:hi" {
                 break;
             }
             assert!(std::time::Instant::now() < deadline, "still {answer:?}");
         }
         nats.stop();
-        assert_eq!(dev.send("POST", request, "hi").status, 504);
+        assert_eq!(dev.send("POST", echo, "hi").status, 504);
     }
     dev.stop();
 }

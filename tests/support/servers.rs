@@ -91,6 +91,24 @@ impl Server {
         }
     }
 
+    /// Stops it in the middle of whatever it does: it keeps its connections and answers nothing.
+    #[cfg(unix)]
+    pub fn pause(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    /// Lets it go on after [`Server::pause`].
+    #[cfg(unix)]
+    pub fn go_on(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, signal: rustix::process::Signal) {
+        let child = self.child.as_ref().expect("the server runs");
+        rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).expect("the signal is sent");
+    }
+
     /// Starts the process and waits until it listens. Returns whether it does.
     fn run(&mut self) -> bool {
         let mut child = self.command().spawn().unwrap_or_else(|error| {

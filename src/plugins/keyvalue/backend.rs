@@ -81,6 +81,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Adds to the number under a key, as `incremented` does it, and returns the sum.
     fn increment<'a>(&'a self, bucket: &'a BucketId, key: &'a str, delta: u64) -> Answer<'a, u64>;
 
+    /// Stores a value in place of `seen` (`None`: where there is none), and returns whether it did: not
+    /// when something else is there.
+    fn swap<'a>(&'a self, bucket: &'a BucketId, key: &'a str, seen: Option<Bytes>, value: Bytes) -> Answer<'a, bool>;
+
     /// Drops what is only in memory of a workload's data. A persistent backend has nothing to do.
     fn forget(&self, workload: &WorkloadId);
 
@@ -98,6 +102,17 @@ pub fn incremented(key: &str, stored: Option<&[u8]>, delta: u64) -> Result<u64, 
         Some(digits) => number(digits).ok_or_else(|| no_number(key))?,
     };
     number.checked_add(delta).ok_or_else(|| too_great(key, number))
+}
+
+/// The same with numbers that may be negative; such a one is written with a `-` in front.
+pub fn signed_sum(key: &str, stored: Option<&[u8]>, delta: i64) -> Result<i64, Error> {
+    let digits = std::str::from_utf8(stored.unwrap_or(b"0")).ok().filter(|text| !text.starts_with('+'));
+    let number: i64 = digits
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| Error::other(format!("the value of `{key}` is not a number of 64 bits with a sign")))?;
+    number.checked_add(delta).ok_or_else(|| {
+        Error::other(format!("the number under `{key}` would not have 64 bits any more: it stays {number}"))
+    })
 }
 
 /// The error for a value that cannot be added to.
@@ -149,6 +164,16 @@ mod tests {
         for no_number in [&b""[..], b"+1", b"-1", b" 1", b"1\n", b"0x1", b"\xff", b"99999999999999999999", &[0; 8]] {
             assert!(incremented("n", Some(no_number), 1).is_err(), "{no_number:?}");
         }
+    }
+
+    #[test]
+    fn a_number_may_have_a_sign_where_the_interface_has_it() {
+        assert_eq!(signed_sum("n", None, -3), Ok(-3));
+        assert_eq!(signed_sum("n", Some(b"-3"), 5), Ok(2));
+        for no_number in [&b""[..], b"+1", b"x", b"9223372036854775808"] {
+            assert!(signed_sum("n", Some(no_number), 1).is_err(), "{no_number:?}");
+        }
+        assert!(signed_sum("n", Some(b"9223372036854775807"), 1).is_err());
     }
 
     #[test]

@@ -47,6 +47,8 @@ every_backend! {
     what_is_no_number_is_not_incremented
     a_number_has_64_bits
     increments_at_the_same_time_are_all_counted
+    a_swap_depends_on_what_was_seen
+    of_swaps_at_the_same_time_one_is_done
     clearing_leaves_other_workloads_alone
     ; but nats:
     // Each key is an operation of its own there.
@@ -275,6 +277,39 @@ async fn increments_at_the_same_time_are_all_counted(subject: &Subject) {
     }
     // Nobody saw the same number twice, and none was passed over.
     assert_eq!(seen, (1..=400).collect());
+}
+
+async fn a_swap_depends_on_what_was_seen(subject: &Subject) {
+    let id = bucket();
+    let bytes = |text: &'static str| Bytes::from(text);
+    assert!(!subject.swap(&id, "k", Some(bytes("")), bytes("x")).await.unwrap());
+    assert!(subject.swap(&id, "k", None, bytes("")).await.unwrap());
+    assert!(!subject.swap(&id, "k", None, bytes("x")).await.unwrap());
+    assert!(subject.swap(&id, "k", Some(bytes("")), bytes("two")).await.unwrap());
+    assert!(!subject.swap(&id, "k", Some(bytes("one")), bytes("x")).await.unwrap());
+    assert_eq!(get(subject, &id, "k").await.unwrap(), "two");
+    assert_eq!(subject.keys(&id, None, 10).await.unwrap(), ["k"]);
+    subject.delete_many(&id, vec!["k".into()]).await.unwrap();
+    assert!(!subject.swap(&id, "k", Some(bytes("two")), bytes("x")).await.unwrap());
+    assert!(subject.swap(&id, "k", None, bytes("again")).await.unwrap());
+}
+
+async fn of_swaps_at_the_same_time_one_is_done(subject: &Subject) {
+    for round in 0..10 {
+        let seen = get(subject, &bucket(), "k").await;
+        let swaps: Vec<_> = (0..8)
+            .map(|n| {
+                let (subject, seen) = (subject.backend.clone(), seen.clone());
+                let value = Bytes::from(format!("{round} {n}"));
+                tokio::spawn(async move { subject.swap(&bucket(), "k", seen, value).await.unwrap() })
+            })
+            .collect();
+        let mut done = 0;
+        for swap in swaps {
+            done += usize::from(swap.await.unwrap());
+        }
+        assert_eq!(done, 1);
+    }
 }
 
 async fn batches_are_never_seen_half_done(subject: &Subject) {

@@ -7,7 +7,7 @@ use wasmtime::component::{Linker, Resource};
 
 use super::ForComponent;
 use super::backend::{Backend, BucketId, Error, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
-use crate::plugins::bindings::wasi::keyvalue::{atomics, batch, store};
+use crate::plugins::bindings::wasi::keyvalue0_2_0_draft::{atomics, batch, store};
 use crate::plugins::view::{View, ViewOf, Views};
 
 /// What an empty identifier opens.
@@ -16,9 +16,10 @@ const DEFAULT_BUCKET: &str = "default";
 const PAGE: usize = 1000;
 
 /// A guest's open bucket.
+#[derive(Clone)]
 pub struct Bucket {
-    id: BucketId,
-    backend: Arc<dyn Backend>,
+    pub id: BucketId,
+    pub backend: Arc<dyn Backend>,
 }
 
 /// Puts the interfaces into a linker.
@@ -57,7 +58,8 @@ impl ForComponent {
     }
 }
 
-type Reply<T> = wasmtime::Result<Result<T, store::Error>>;
+/// Inside: what the guest is told. Outside: what ends the guest.
+pub type Reply<T> = wasmtime::Result<Result<T, store::Error>>;
 
 impl store::Host for View<'_, ForComponent> {
     async fn open(&mut self, identifier: String) -> Reply<Resource<Bucket>> {
@@ -157,7 +159,8 @@ async fn reply<T>(result: impl Future<Output = Result<T, Error>>) -> Reply<T> {
     Ok(result.await.map_err(store::Error::from))
 }
 
-fn check(what: &str, name: &str) -> Result<(), Error> {
+/// Fails when a key or an identifier is too long.
+pub fn check(what: &str, name: &str) -> Result<(), Error> {
     match name.len() > MAX_KEY_BYTES {
         true => Err(Error::other(format!(
             "the {what} is longer than {} KiB: it has {} bytes",
@@ -170,19 +173,29 @@ fn check(what: &str, name: &str) -> Result<(), Error> {
 
 fn checked_pairs(pairs: Vec<(String, Vec<u8>)>) -> Result<Vec<(String, Bytes)>, Error> {
     let mut total = 0;
-    for (key, value) in &pairs {
-        check("key", key)?;
-        if value.len() > MAX_VALUE_BYTES {
-            let (limit, size) = (MAX_VALUE_BYTES >> 20, value.len());
-            return Err(Error::other(format!("the value of `{key}` is larger than {limit} MiB: it has {size} bytes")));
-        }
+    let mut checked = Vec::with_capacity(pairs.len());
+    for (key, value) in pairs {
+        check("key", &key)?;
+        let value = checked_value(&key, value)?;
         total += value.len();
+        checked.push((key, value));
     }
     if total > MAX_BATCH_BYTES {
         let limit = MAX_BATCH_BYTES >> 20;
         return Err(Error::other(format!("the values are more than {limit} MiB together: use smaller batches")));
     }
-    Ok(pairs.into_iter().map(|(key, value)| (key, Bytes::from(value))).collect())
+    Ok(checked)
+}
+
+/// Fails when a value is too large.
+pub fn checked_value(key: &str, value: Vec<u8>) -> Result<Bytes, Error> {
+    match value.len() > MAX_VALUE_BYTES {
+        true => {
+            let (limit, size) = (MAX_VALUE_BYTES >> 20, value.len());
+            Err(Error::other(format!("the value of `{key}` is larger than {limit} MiB: it has {size} bytes")))
+        }
+        false => Ok(Bytes::from(value)),
+    }
 }
 
 impl From<Error> for store::Error {
@@ -199,9 +212,9 @@ impl From<Error> for store::Error {
 mod tests {
     use super::super::tests::in_memory;
     use super::*;
-    use crate::plugins::bindings::wasi::keyvalue::atomics::Host as _;
-    use crate::plugins::bindings::wasi::keyvalue::batch::Host as _;
-    use crate::plugins::bindings::wasi::keyvalue::store::HostBucket as _;
+    use crate::plugins::bindings::wasi::keyvalue0_2_0_draft::atomics::Host as _;
+    use crate::plugins::bindings::wasi::keyvalue0_2_0_draft::batch::Host as _;
+    use crate::plugins::bindings::wasi::keyvalue0_2_0_draft::store::HostBucket as _;
     use crate::plugins::tests::workload;
     use wasmtime::component::ResourceTable;
 

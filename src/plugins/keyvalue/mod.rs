@@ -8,6 +8,7 @@ mod backends;
 #[cfg(test)]
 mod conformance;
 mod cursors;
+pub mod draft2;
 pub mod host;
 
 use std::collections::BTreeMap;

@@ -164,6 +164,11 @@ impl Backend for File {
         self.write(bucket, Change::Increment { key: key.to_string(), delta }).boxed()
     }
 
+    fn swap<'a>(&'a self, bucket: &'a BucketId, key: &'a str, seen: Option<Bytes>, value: Bytes) -> Answer<'a, bool> {
+        let change = Change::Swap { key: key.to_string(), seen, value };
+        async move { Ok(self.write(bucket, change).await? == 1) }.boxed()
+    }
+
     fn forget(&self, _: &WorkloadId) {}
 
     fn clear<'a>(&'a self, workload: &'a WorkloadId) -> Answer<'a, ()> {

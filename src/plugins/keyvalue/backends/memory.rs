@@ -93,6 +93,16 @@ impl Backend for Memory {
         answer(sum)
     }
 
+    fn swap<'a>(&'a self, id: &'a BucketId, key: &'a str, seen: Option<Bytes>, value: Bytes) -> Answer<'a, bool> {
+        let mut buckets = self.write();
+        let bucket = bucket_mut(&mut buckets, id);
+        let same = bucket.get(key) == seen.as_ref();
+        if same {
+            bucket.insert(key.to_string(), value);
+        }
+        answer(Ok(same))
+    }
+
     fn forget(&self, workload: &WorkloadId) {
         self.write().remove(workload);
     }

@@ -129,14 +129,19 @@ impl Bucket {
         Ok(entry.filter(|entry| entry.operation == Operation::Put).map(|entry| entry.value))
     }
 
-    async fn put(&self, store: &Store, key: &str, value: Bytes) -> Result<(), String> {
+    fn fits(&self, key: &str, value: &Bytes) -> Result<(), String> {
         let most = self.client.server_info().max_payload.saturating_sub(ENVELOPE);
-        if value.len() > most {
-            return Err(format!(
+        match value.len() > most {
+            true => Err(format!(
                 "the value of `{key}` has {} bytes, and the NATS server takes {most} (see its `max_payload`)",
                 value.len()
-            ));
+            )),
+            false => Ok(()),
         }
+    }
+
+    async fn put(&self, store: &Store, key: &str, value: Bytes) -> Result<(), String> {
+        self.fits(key, &value)?;
         self.check("write to the bucket", store.put(encoded(key)?, value).await).map(|_| ())
     }
 
@@ -334,6 +339,30 @@ impl Backend for NatsBuckets {
             }
         });
         async move { sum.await? }.boxed()
+    }
+
+    fn swap<'a>(&'a self, id: &'a BucketId, key: &'a str, seen: Option<Bytes>, value: Bytes) -> Answer<'a, bool> {
+        let key = key.to_string();
+        let swapped = self.run(id, move |bucket| async move {
+            let store = bucket.made().await?;
+            let place = encoded(&key)?;
+            bucket.fits(&key, &value)?;
+            loop {
+                let entry = bucket.entry(&store, &key).await?;
+                let revision = entry.as_ref().map_or(0, |entry| entry.revision);
+                let stored = entry.filter(|entry| entry.operation == Operation::Put).map(|entry| entry.value);
+                if stored != seen {
+                    return Ok(false);
+                }
+                match store.update(&place, value.clone(), revision).await {
+                    Ok(_) => return Ok(true),
+                    // Perhaps somebody has stored the same value once more.
+                    Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {}
+                    Err(error) => return bucket.check("write to the bucket", Err(error)),
+                }
+            }
+        });
+        swapped.boxed()
     }
 
     fn forget(&self, _: &WorkloadId) {}

@@ -92,6 +92,16 @@ const INCREMENT: &str = r"
     return sum
 ";
 
+/// The third argument is the value that was seen, which is empty where the second is `0`.
+const SWAP: &str = r"
+    local stored = redis.call('HGET', KEYS[1], ARGV[1])
+    local same = (ARGV[2] == '1' and stored == ARGV[3]) or (ARGV[2] == '0' and not stored)
+    if not same then return 0 end
+    redis.call('HSET', KEYS[1], ARGV[1], ARGV[4])
+    redis.call('ZADD', KEYS[2], 0, ARGV[1])
+    return 1
+";
+
 /// Buckets in one Redis server, below one prefix.
 pub struct RedisBuckets {
     server: Arc<Redis>,
@@ -235,6 +245,18 @@ impl Backend for RedisBuckets {
                 Some(stored) => Err(too_great(key, stored)),
                 None => said.parse().map_err(|_| no_number(key)),
             }
+        }
+        .boxed()
+    }
+
+    fn swap<'a>(&'a self, bucket: &'a BucketId, key: &'a str, seen: Option<Bytes>, value: Bytes) -> Answer<'a, bool> {
+        async move {
+            let arguments = |command: &mut Cmd| {
+                let there = if seen.is_some() { "1" } else { "0" };
+                command.arg(key).arg(there).arg(seen.as_deref().unwrap_or_default()).arg(&value[..]);
+            };
+            // Sent again it would find its own value there, and say that it is somebody else's.
+            self.run(SWAP, bucket, arguments, Again::Never).await
         }
         .boxed()
     }

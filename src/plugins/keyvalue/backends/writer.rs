@@ -30,6 +30,12 @@ pub enum Change {
         key: String,
         delta: u64,
     },
+    /// Stores the value if that is there which was seen.
+    Swap {
+        key: String,
+        seen: Option<Bytes>,
+        value: Bytes,
+    },
     /// Deletes all buckets of the workload.
     ClearWorkload,
 }
@@ -38,6 +44,7 @@ impl Change {
     fn bytes(&self) -> usize {
         match self {
             Change::Set(pairs) => pairs.iter().map(|(key, value)| key.len() + value.len()).sum(),
+            Change::Swap { key, value, .. } => key.len() + value.len(),
             _ => 0,
         }
     }
@@ -46,7 +53,7 @@ impl Change {
 struct Order {
     bucket: BucketId,
     change: Change,
-    /// The sum of an increment; anything for other changes.
+    /// The sum of an increment, 1 for a swap that was done; 0 for anything else.
     answer: oneshot::Sender<Result<u64, Error>>,
 }
 
@@ -146,6 +153,14 @@ fn apply(entries: &mut Entries<'_>, id: &BucketId, change: &Change) -> Result<Re
                 entries.insert(place, sum.to_string().as_bytes())?;
             }
             return Ok(sum);
+        }
+        Change::Swap { key, seen, value } => {
+            let place = (workload, bucket, key.as_str());
+            let same = entries.get(place)?.as_ref().map(|stored| stored.value()) == seen.as_deref();
+            if same {
+                entries.insert(place, &value[..])?;
+            }
+            return Ok(Ok(same.into()));
         }
         Change::ClearWorkload => {
             // No text is between a text and the same with a zero at its end.

@@ -12,7 +12,7 @@ mod bindings {
 }
 
 use bindings::exports::wasmcloud::messaging::handler::Guest;
-use bindings::wasi::keyvalue::store;
+use bindings::wasi::keyvalue0_2_0_draft::store;
 use bindings::wasmcloud::messaging::{consumer, types::BrokerMessage};
 
 struct EchoWorker;

@@ -1,7 +1,7 @@
 //! `wasi:keyvalue`: store, atomics and batch.
 
 use crate::answer::{Reply, bytes, done, lines, refusal, refuse, text};
-use crate::bindings::wasi::keyvalue::{atomics, batch, store};
+use crate::bindings::wasi::keyvalue0_2_0_draft::{atomics, batch, store};
 use crate::call::{decode, pair};
 use store::Bucket;
 use wstd::http::{Body, Error, Method, StatusCode};

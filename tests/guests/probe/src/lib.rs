@@ -19,6 +19,7 @@ mod bindings {
 mod answer;
 mod blobs;
 mod call;
+mod draft2;
 mod faults;
 mod keyvalue;
 mod services;
@@ -112,6 +113,10 @@ async fn route(call: &Call, mut body: Body) -> Reply {
         ("kv", Some(rest)) => keyvalue::route(&call.method, rest, body).await,
         ("incr", Some(rest)) if post => keyvalue::increment(rest, call.number("by", 1)?),
         ("batch", Some(bucket)) if post => keyvalue::batch(bucket),
+
+        ("incr2", Some(rest)) if post => draft2::increment(rest, call.number("by", 1)?),
+        ("swap2", Some(rest)) if post => draft2::swap(call, rest, body.contents().await?),
+        ("list2", Some(bucket)) if get => draft2::list(bucket),
 
         ("blob", Some(rest)) => blobs::route(call, rest, body).await,
         ("blobinfo", Some(rest)) if get => blobs::info(rest),
