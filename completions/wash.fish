@@ -43,6 +43,8 @@ complete -c wash -n "__fish_wash_needs_command" -f -a "new" -d 'Create a project
 complete -c wash -n "__fish_wash_needs_command" -f -a "build" -d 'Build the project into a component'
 complete -c wash -n "__fish_wash_needs_command" -f -a "dev" -d 'Build, serve and rebuild on every change'
 complete -c wash -n "__fish_wash_needs_command" -f -a "inspect" -d 'Say what a component is, needs, offers and weighs, without running it'
+complete -c wash -n "__fish_wash_needs_command" -f -a "oci" -d 'Push components to registries and pull them'
+complete -c wash -n "__fish_wash_needs_command" -f -a "wit" -d 'Manage the WIT packages that the project needs'
 complete -c wash -n "__fish_wash_needs_command" -f -a "config" -d 'Make, show and check settings'
 complete -c wash -n "__fish_wash_needs_command" -f -a "completion" -d 'Print a completion script for a shell'
 complete -c wash -n "__fish_wash_using_subcommand new" -l name -d 'The project\'s name and folder [default: that of the template, subfolder or repository]' -r
@@ -75,7 +77,8 @@ info\t''
 debug\t''
 trace\t''"
 complete -c wash -n "__fish_wash_using_subcommand build" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
-complete -c wash -n "__fish_wash_using_subcommand build" -l skip-fetch -d 'Do not fetch WIT dependencies first (wash fetches none yet)'
+complete -c wash -n "__fish_wash_using_subcommand build" -l skip-fetch -d 'Do not fetch WIT packages that are missing'
+complete -c wash -n "__fish_wash_using_subcommand build" -l locked -d 'Fail if wkg.lock would have to change'
 complete -c wash -n "__fish_wash_using_subcommand build" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
 complete -c wash -n "__fish_wash_using_subcommand build" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
 complete -c wash -n "__fish_wash_using_subcommand build" -l offline -d 'Never use the network; what is needed and not here is an error'
@@ -95,6 +98,8 @@ debug\t''
 trace\t''"
 complete -c wash -n "__fish_wash_using_subcommand dev" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
 complete -c wash -n "__fish_wash_using_subcommand dev" -l fresh -d 'Begin with empty key-value stores and blob containers, also those kept in folders'
+complete -c wash -n "__fish_wash_using_subcommand dev" -l skip-fetch -d 'Do not fetch WIT packages that are missing'
+complete -c wash -n "__fish_wash_using_subcommand dev" -l locked -d 'Fail if wkg.lock would have to change'
 complete -c wash -n "__fish_wash_using_subcommand dev" -l open -d 'Open the browser when the first version serves'
 complete -c wash -n "__fish_wash_using_subcommand dev" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
 complete -c wash -n "__fish_wash_using_subcommand dev" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
@@ -102,6 +107,8 @@ complete -c wash -n "__fish_wash_using_subcommand dev" -l offline -d 'Never use 
 complete -c wash -n "__fish_wash_using_subcommand dev" -s h -l help -d 'Print help'
 complete -c wash -n "__fish_wash_using_subcommand dev" -s V -l version -d 'Print version'
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l why -d 'Show the way of calls from an export to an import, e.g. wasi:cli/environment' -r
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -s C -d 'Run as if wash was started in this folder' -r -F
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
 json\t''"
@@ -114,6 +121,7 @@ trace\t''"
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l wit -d 'Print all interfaces as WIT'
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l world -d 'Print the world alone as WIT: imports and exports by name'
+complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l insecure -d 'Allow plain HTTP (a registry on this machine may always speak it)'
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l offline -d 'Never use the network; what is needed and not here is an error'
@@ -122,6 +130,8 @@ complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_s
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -a "diff" -d 'Say what changed from one component to another, and what semantic versioning calls it'
 complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -l at-most -d 'Fail when the change is larger than this' -r -f -a "patch\t''
 minor\t''"
+complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
 complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -s C -d 'Run as if wash was started in this folder' -r -F
 complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
 json\t''"
@@ -132,32 +142,375 @@ info\t''
 debug\t''
 trace\t''"
 complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -l insecure -d 'Allow plain HTTP (a registry on this machine may always speak it)'
 complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
 complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
 complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -l offline -d 'Never use the network; what is needed and not here is an error'
 complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help'
 complete -c wash -n "__fish_wash_using_subcommand inspect; and __fish_seen_subcommand_from diff" -s V -l version -d 'Print version'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s C -d 'Run as if wash was started in this folder' -r -F
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
 json\t''"
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
 error\t''
 warn\t''
 info\t''
 debug\t''
 trace\t''"
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -l offline -d 'Never use the network; what is needed and not here is an error'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s h -l help -d 'Print help'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -s V -l version -d 'Print version'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "init" -d 'Write a settings file to start from'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "info" -d 'Print the version, the folders and the files that wash uses'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "show" -d 'Print the settings in force, merged from all files and variables'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "validate" -d 'Check the settings and print everything that is wrong'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "schema" -d 'Print the JSON Schema of settings files'
-complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate schema reference" -f -a "reference" -d 'Print the reference page of the settings as Markdown'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -f -a "push" -d 'Push a component to a registry'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -f -a "pull" -d 'Pull a component from a registry'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -f -a "tags" -d 'List the tags of a name'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -f -a "referrers" -d 'List what is attached to an artifact: bills of materials, provenance'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -f -a "copy" -d 'Copy an artifact from one registry to another'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -f -a "login" -d 'Keep credentials for a registry'
+complete -c wash -n "__fish_wash_using_subcommand oci; and not __fish_seen_subcommand_from push pull tags referrers copy login logout" -f -a "logout" -d 'Remove the credentials for a registry'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s t -l tag -d 'Another tag for the same artifact; can be given more than once' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s a -l annotation -d 'An annotation of the artifact; can be given more than once' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l attach -d 'Attach a file, e.g. a bill of materials; can be given more than once. CycloneDX, SPDX and in-toto documents in JSON are recognised, other files need their media type behind a colon' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s u -l username -d 'The user name for this registry' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s p -l password -d 'The password; others can see it in the list of processes, so prefer --password-stdin' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l dry-run -d 'Print what would be pushed, and send nothing'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l password-stdin -d 'Read the password from stdin'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l insecure -d 'Allow plain HTTP (a registry on this machine may always speak it)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from push" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l verify-key -d 'Write nothing unless the artifact has a cosign signature of this public key (PEM)' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s u -l username -d 'The user name for this registry' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s p -l password -d 'The password; others can see it in the list of processes, so prefer --password-stdin' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l password-stdin -d 'Read the password from stdin'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l insecure -d 'Allow plain HTTP (a registry on this machine may always speak it)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from pull" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s u -l username -d 'The user name for this registry' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s p -l password -d 'The password; others can see it in the list of processes, so prefer --password-stdin' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l password-stdin -d 'Read the password from stdin'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l insecure -d 'Allow plain HTTP (a registry on this machine may always speak it)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from tags" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -s u -l username -d 'The user name for this registry' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -s p -l password -d 'The password; others can see it in the list of processes, so prefer --password-stdin' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l password-stdin -d 'Read the password from stdin'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l insecure -d 'Allow plain HTTP (a registry on this machine may always speak it)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from referrers" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l insecure -d 'Allow plain HTTP (a registry on this machine may always speak it)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from copy" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -s u -l username -d 'The user name for this registry' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -s p -l password -d 'The password; others can see it in the list of processes, so prefer --password-stdin' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l password-stdin -d 'Read the password from stdin'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l insecure -d 'Allow plain HTTP (a registry on this machine may always speak it)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from login" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand oci; and __fish_seen_subcommand_from logout" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "add" -d 'Import a package or an interface into the project\'s world, and fetch it'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "build" -d 'Encode the project\'s WIT as a WebAssembly file, as registries have it'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "clean" -d 'Remove the folder of fetched packages, wit/deps'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "fetch" -d 'Fetch the packages that the project\'s WIT needs into wit/deps'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "remove" -d 'Remove a package or an interface from the project\'s worlds, and what nobody needs any more'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "update" -d 'Move packages to their newest compatible versions'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "tree" -d 'Print what needs which package, and where each comes from'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "check" -d 'Compare the project\'s WIT with wit/deps, wkg.lock and what this wash can serve'
+complete -c wash -n "__fish_wash_using_subcommand wit; and not __fish_seen_subcommand_from add build clean fetch remove update tree check show" -f -a "show" -d 'Print the WIT of the project, of a package, or of a component'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l world -d 'The world to add it to, where there are several' -r
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l export -d 'Export the interface instead of importing it'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l locked -d 'Fail if wkg.lock would have to change'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from add" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -l output-file -d 'Where to write it [default: NAMESPACE-PACKAGE-VERSION.wasm in the current folder]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -l locked -d 'Fail if wkg.lock would have to change'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from build" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from clean" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -l clean -d 'Remove what is in wit/deps first'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -l locked -d 'Fail if wkg.lock would have to change'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from fetch" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from remove" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from update" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from tree" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -l wit-dir -d 'The folder of the project\'s WIT [default: wit.wit_dir of the settings, else ./wit]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand wit; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -f -a "init" -d 'Write a settings file to start from'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -f -a "info" -d 'Print the version, the folders and the files that wash uses'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -f -a "show" -d 'Print the settings in force, merged from all files and variables'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -f -a "validate" -d 'Check the settings and print everything that is wrong'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -f -a "cleanup" -d 'Remove compiled code, pulled artifacts and what else can be made again'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -f -a "schema" -d 'Print the JSON Schema of settings files'
+complete -c wash -n "__fish_wash_using_subcommand config; and not __fish_seen_subcommand_from init info show validate cleanup schema reference" -f -a "reference" -d 'Print the reference page of the settings as Markdown'
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from init" -l format -d 'The format of the file [default: yaml, or what the name given with --user-config says]' -r -f -a "yaml\t''
 json\t''
 toml\t''"
@@ -226,6 +579,22 @@ complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcom
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -l offline -d 'Never use the network; what is needed and not here is an error'
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -s h -l help -d 'Print help'
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from validate" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -l dry-run -d 'Print what would be removed, and remove nothing'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from cleanup" -s V -l version -d 'Print version'
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from schema" -s C -d 'Run as if wash was started in this folder' -r -F
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from schema" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
 json\t''"

@@ -10,6 +10,16 @@ pub mod component;
 #[path = "../../src/project/mod.rs"]
 pub mod project;
 
+/// Of registries only what reads their names.
+pub mod oci {
+    #[path = "../../../src/oci/digest.rs"]
+    pub mod digest;
+    #[path = "../../../src/oci/reference.rs"]
+    pub mod reference;
+
+    pub use reference::Reference;
+}
+
 /// A panic that is caught where a library has one is no finding. libFuzzer would end at any.
 pub fn let_caught_panics_be() {
     static ONCE: std::sync::Once = std::sync::Once::new();
