@@ -29,6 +29,9 @@ const WASI_0_2_PATCH: u64 = 12;
 /// serve, for our own generated code; whoever fetches the draft gets it as it was published.
 const DRAFTS: &[(&str, u64)] = &[("wasi:blobstore@0.2.0-draft", 1)];
 
+/// Drafts that few hosts and toolchains have besides us: only taken by name.
+const ONLY_BY_NAME: &[&str] = &["wasi:keyvalue@0.2.0-draft2"];
+
 /// Features that came with a later release than 0.2.1, and were not stable yet.
 const FEATURES: &[(&str, u64)] = &[("informational-outbound-responses", 4)];
 
@@ -52,7 +55,8 @@ pub fn versions(name: &Name) -> Vec<Version> {
 
 /// Returns the newest version that is inside the binary: a release if there is one, else a draft.
 pub fn newest(name: &Name) -> Option<Version> {
-    let versions = versions(name);
+    let mut versions = versions(name);
+    versions.retain(|version| !ONLY_BY_NAME.contains(&name.at(Some(version)).to_string().as_str()));
     // What is asynchronous is of another kind, and few toolchains can build it yet: 0.3 is only taken
     // by name.
     let (preferred, others): (Vec<_>, Vec<_>) =

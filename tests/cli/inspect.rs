@@ -45,7 +45,7 @@ fn imports_are_told_by_who_provides_them() {
                wasi:nn/graph@0.2.0-rc
                  wash does not know this package
                wasi:keyvalue/store@0.9.0
-                 wash provides version 0.2.0-draft, which is not compatible
+                 wash provides version 0.2.0-draft2, which is not compatible
 ";
     assert!(said.stdout.contains(expected), "{}", said.stdout);
     let document = inspect(&sandbox, &["greeter.wasm", "-o", "json"]).expect_code(0).json();
@@ -246,7 +246,7 @@ fn way_to_an_import_is_shown_with_names() {
     for part in [
         "    calls     <probe::Probe as ",
         "  may call  ",
-        "probe::bindings::wasi::keyvalue::store::",
+        "probe::bindings::wasi::keyvalue0_2_0_draft::store::",
         ", which is imported\n",
     ] {
         assert!(said.contains(part), "{part}\n{said}");
