@@ -202,22 +202,28 @@ impl Question<'_> {
         Err(if passes { Setback::Passing { failure, wait: None } } else { Setback::Final(failure) })
     }
 
+    /// The request for a token, in exchange for an identity token.
+    fn refresh_form(&self, token: &str, scopes: &[String]) -> String {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "refresh_token");
+        form.append_pair("client_id", "wash");
+        form.append_pair("refresh_token", token);
+        if let Some(service) = self.service {
+            form.append_pair("service", service);
+        }
+        if !scopes.is_empty() {
+            form.append_pair("scope", &scopes.join(" "));
+        }
+        form.finish()
+    }
+
     async fn once(&self, transport: &Transport, credential: Option<&Credential>) -> Result<Answer, Setback> {
         let scopes = self.scopes();
         if let Some(Credential::IdentityToken(token)) = credential {
-            let mut form = url::form_urlencoded::Serializer::new(String::new());
-            form.append_pair("grant_type", "refresh_token");
-            form.append_pair("client_id", "wash");
-            form.append_pair("refresh_token", token);
-            if let Some(service) = self.service {
-                form.append_pair("service", service);
-            }
-            if !scopes.is_empty() {
-                form.append_pair("scope", &scopes.join(" "));
-            }
+            let form = self.refresh_form(token, &scopes);
             let request = Request::new(Method::POST, self.realm.clone())
                 .header("content-type", "application/x-www-form-urlencoded")
-                .payload(Payload::Bytes(form.finish().into()));
+                .payload(Payload::Bytes(form.into()));
             return transport.once(&request, &self.realm, None).await;
         }
         let mut url = self.realm.clone();

@@ -34,7 +34,16 @@ pub fn hosted() -> &'static [HostedInterface] {
 }
 
 /// What guests can import is what these import.
-const WORLDS: &[&str] = &["wasi:cli/imports@0.2.12", "wasi:http/imports@0.2.12", "wash:host/capabilities"];
+const WORLDS: &[&str] =
+    &["wasi:cli/imports@0.2.12", "wasi:http/imports@0.2.12", "wash:catalog/wasi-of-0-3", "wash:host/capabilities"];
+
+/// WASI 0.3 has no world of its own with all imports of `wasi:http`, and no exports.
+const WASI_0_3: &str = "package wash:catalog;
+world wasi-of-0-3 {
+  include wasi:cli/imports@0.3.0;
+  import wasi:http/types@0.3.0;
+  import wasi:http/client@0.3.0;
+}";
 
 /// The packages, each after those that it uses, versions of one from old to new.
 const PACKAGES: &[(&str, &str)] = &[
@@ -45,6 +54,13 @@ const PACKAGES: &[(&str, &str)] = &[
     ("sockets.wit", include_str!("../../wit/deps/sockets.wit")),
     ("cli.wit", include_str!("../../wit/deps/cli.wit")),
     ("http.wit", include_str!("../../wit/deps/http.wit")),
+    ("random-0-3.wit", include_str!("../../wit/wasi-0.3.0/random.wit")),
+    ("clocks-0-3.wit", include_str!("../../wit/wasi-0.3.0/clocks.wit")),
+    ("filesystem-0-3.wit", include_str!("../../wit/wasi-0.3.0/filesystem.wit")),
+    ("sockets-0-3.wit", include_str!("../../wit/wasi-0.3.0/sockets.wit")),
+    ("cli-0-3.wit", include_str!("../../wit/wasi-0.3.0/cli.wit")),
+    ("http-0-3.wit", include_str!("../../wit/wasi-0.3.0/http.wit")),
+    ("catalog.wit", WASI_0_3),
     ("keyvalue.wit", include_str!("../../wit/wasi-keyvalue-0.2.0-draft/package.wit")),
     ("keyvalue-draft2.wit", include_str!("../../wit/wasi-keyvalue-0.2.0-draft2/package.wit")),
     ("blobstore.wit", include_str!("../../wit/wasi-blobstore-0.2.0-draft/package.wit")),
@@ -126,6 +142,10 @@ mod tests {
             "wasi:config/runtime@0.2.0-draft",
             "wasi:config/store@0.2.0-rc.1",
             "wasi:http/outgoing-handler@0.2.12",
+            "wasi:http/types@0.2.12",
+            "wasi:http/types@0.3.0",
+            "wasi:http/client@0.3.0",
+            "wasi:cli/environment@0.3.0",
             "wasi:io/streams@0.2.12",
             "wasi:logging/logging@0.1.0-draft",
             "wasi:sockets/tcp@0.2.12",

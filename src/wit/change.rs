@@ -151,7 +151,7 @@ async fn version_of_source(
     typed: &str,
     progress: &dyn Progress,
 ) -> Result<Option<Version>> {
-    let store = super::store::Store::new(&opts.cache.join("wit"));
+    let store = super::store::Store::new(&opts.cache);
     let around = super::source::Surroundings {
         env: &opts.env,
         interactive: opts.interactive,

@@ -8,19 +8,21 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use oci_client::client::{ClientConfig, ClientProtocol};
-use oci_client::secrets::RegistryAuth;
 use semver::Version;
 use wasm_pkg_client::{Client, Config, ContentDigest, Error as ClientError, PackageRef, Registry as Host, Release};
 use wit_parser::PackageName;
 
 use super::lock::Entry;
 use super::name::Name;
-use crate::error::{Context as _, Error, Result};
+use super::source::Surroundings;
+use crate::error::{Error, Result};
 use crate::git::without_password;
+use crate::oci::{self, ClientOptions, Credential, Freshness, Reference};
+use crate::progress::Progress;
 
 /// A registry answers in a second. One that needs longer than this is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -258,54 +260,27 @@ impl Registry {
     }
 }
 
-/// Pulls an artifact with one layer: a WIT package, or an archive.
-pub async fn pull(reference: &str, registries: &[Registry]) -> Result<Vec<u8>> {
-    let cannot = || format!("cannot pull `{reference}`");
-    let parsed: oci_client::Reference = reference.parse().context(cannot)?;
-    let host = parsed.resolve_registry();
-    let settings = registries.iter().find(|registry| registry.parts().is_ok_and(|(name, _, _)| name == host));
-    let scheme = match settings {
-        Some(settings) => settings.parts()?.2,
-        None if is_loopback(host.rsplit_once(':').map_or(host, |(name, _)| name)) => "http",
-        None => "https",
-    };
-    let protocol = if scheme == "http" { ClientProtocol::Http } else { ClientProtocol::Https };
-    let auth = match settings.and_then(Registry::credentials) {
-        Some((user, password)) => RegistryAuth::Basic(user, password),
-        None => docker_auth(host),
-    };
-    let client = oci_client::Client::new(ClientConfig { protocol, ..ClientConfig::default() });
-    let pulled = async {
-        let (manifest, _) = client.pull_image_manifest(&parsed, &auth).await.context(cannot)?;
-        let layer = manifest
-            .layers
-            .first()
-            .ok_or_else(|| Error::failed(cannot()).cause("the artifact has no content (no layer)"))?;
-        if usize::try_from(layer.size).is_ok_and(|size| size > MOST_BYTES) {
-            return Err(Error::failed(cannot()).cause(format!("it has more than {} MiB", MOST_BYTES >> 20)));
+/// Pulls an artifact with a WIT package, as `wash oci pull` does: with its credentials, unless
+/// `wit.registries` has some for this registry, its patience and its cache.
+pub async fn pull(reference: &str, around: &Surroundings<'_>, progress: &dyn Progress) -> Result<Vec<u8>> {
+    let parsed = Reference::parse(reference)?;
+    let host = parsed.registry();
+    let mut opts = ClientOptions::from_environment(Arc::new(around.env.clone()), around.store.cache_dir(), Some(host))?;
+    let of_host = |registry: &&Registry| registry.parts().is_ok_and(|(name, _, _)| name == host);
+    if let Some(settings) = around.registries.iter().find(of_host) {
+        if settings.parts()?.2 == "http" {
+            opts.insecure.insert(host.to_string());
         }
-        let mut bytes = Vec::new();
-        // The client checks the digest of what it pulls.
-        client.pull_blob(&parsed, layer, &mut bytes).await.context(cannot)?;
-        Ok(bytes)
-    };
-    match tokio::time::timeout(CONTENT_PATIENCE, pulled).await {
-        Ok(result) => result.map_err(|error: Error| {
-            error.hint(format!("see whether it is there, and whether you may read it: docker login {host}"))
-        }),
-        Err(_) => {
-            Err(Error::failed(cannot()).cause(format!("no answer within {} seconds", CONTENT_PATIENCE.as_secs())))
+        if let Some((username, password)) = settings.credentials() {
+            opts.credentials.give(host, Credential::Password { username, password }, "`wit.registries`");
         }
     }
-}
-
-fn docker_auth(host: &str) -> RegistryAuth {
-    match docker_credential::get_credential(host) {
-        Ok(docker_credential::DockerCredential::UsernamePassword(user, password)) => {
-            RegistryAuth::Basic(user, password)
-        }
-        _ => RegistryAuth::Anonymous,
+    let pulled = oci::Client::new(&opts)?.pull(&parsed, Freshness::Check, progress).await?;
+    if pulled.size > MOST_BYTES as u64 {
+        return Err(Error::failed(format!("`{reference}` is no WIT package"))
+            .cause(format!("it has more than {} MiB", MOST_BYTES >> 20)));
     }
+    Ok(pulled.bytes()?)
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -114,7 +114,7 @@ pub fn vendored(folder: &Path, shown: &Path) -> Result<Vec<Vendored>> {
 /// packages that do not fit together.
 pub async fn resolve(opts: &Options, root: Package, choice: &Choice, progress: &dyn Progress) -> Result<Resolution> {
     let old = Lock::read(&Lock::path(&opts.root))?;
-    let store = Store::new(&opts.cache.join("wit"));
+    let store = Store::new(&opts.cache);
     let overrides = overrides(&opts.root)?;
     let registries = if opts.offline { None } else { Some(Registries::new(&opts.registries, &opts.env)?) };
     let vendored = if choice.without_deps { Vec::new() } else { vendored(&opts.folder, &opts.shown_folder())? };

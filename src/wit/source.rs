@@ -11,6 +11,7 @@ use super::registry;
 use super::store::{Store, digest_of};
 use crate::error::{Context as _, Error, Result};
 use crate::git::{Git, Repository, is_git_url, without_password};
+use crate::oci::Reference;
 use crate::progress::Progress;
 
 /// A clone that hangs is given up after this time.
@@ -145,7 +146,7 @@ impl Source {
         match self {
             Source::Local(_) => Err(Error::bug("a folder is not downloaded")),
             Source::Archive(url) => download(url).await,
-            Source::Artifact(reference) => registry::pull(reference, around.registries).await,
+            Source::Artifact(reference) => registry::pull(reference, around, progress).await,
             Source::Git(repository) => {
                 let folder = tempfile::Builder::new()
                     .prefix("wash-wit-")
@@ -198,10 +199,7 @@ fn git(typed: &str) -> Result<Source> {
 }
 
 fn artifact(reference: &str) -> Result<Source> {
-    reference
-        .parse::<oci_client::Reference>()
-        .context(|| format!("`{reference}` is no reference of an artifact"))
-        .map_err(|error| error.hint("write oci://HOST/REPOSITORY:TAG"))?;
+    Reference::parse(reference)?;
     Ok(Source::Artifact(reference.to_string()))
 }
 
@@ -209,7 +207,7 @@ fn artifact(reference: &str) -> Result<Source> {
 fn looks_like_reference(typed: &str) -> bool {
     let Some((host, rest)) = typed.split_once('/') else { return false };
     let has_host = host.contains('.') && !host.starts_with('.') || host.contains(':') || host == "localhost";
-    has_host && !host.contains('@') && !rest.is_empty() && typed.parse::<oci_client::Reference>().is_ok()
+    has_host && !host.contains('@') && !rest.is_empty() && Reference::parse(typed).is_ok()
 }
 
 fn local(path: &Path) -> Result<Vec<Contents>> {

@@ -95,6 +95,16 @@ fn rust_component_says_what_it_is_and_what_it_weighs() {
 }
 
 #[test]
+fn a_component_of_wasi_0_3_has_everything_from_the_host() {
+    let sandbox = Sandbox::new();
+    sandbox.write("probe3.wasm", guests::probe3());
+    let said = inspect(&sandbox, &["probe3.wasm"]).expect_code(0).stdout;
+    assert!(said.contains("component that answers HTTP requests"), "{said}");
+    let document = inspect(&sandbox, &["probe3.wasm", "-o", "json"]).expect_code(0).json();
+    assert!(providers(&document).iter().all(|(_, provider)| *provider == "host"), "{:#?}", providers(&document));
+}
+
+#[test]
 fn wit_and_world_are_printed_as_wit_alone() {
     let sandbox = Sandbox::new();
     sandbox.write("greeter.wasm", wat(GREETER));
