@@ -92,7 +92,24 @@ fn skopeo_reads_what_we_push_and_we_read_what_it_pushes() {
     assert_eq!(std::fs::read(other.path().join("x.wasm")).unwrap(), component());
 }
 
-/// `wkg` is a command line around the library that is used here.
+#[test]
+fn the_program_wkg_pulls_what_we_push_and_we_pull_what_it_pushes() {
+    use crate::support::wkg::wkg;
+    let registry = Registry::open();
+    let host = registry.host();
+    let sandbox = Sandbox::new();
+    let (Some(mut pull), Some(mut push)) = (wkg(&sandbox), wkg(&sandbox)) else { return };
+    sandbox.write("hello.wasm", component());
+    let (ours, theirs) = (format!("{host}/team/ours:1"), format!("{host}/team/theirs:1"));
+    run(&mut sandbox.wash(["oci", "push", &ours, "hello.wasm"])).expect_code(0);
+    run(pull.args(["oci", "pull", "--insecure", host, &ours, "-o", "by-wkg.wasm"])).expect_code(0);
+    assert_eq!(std::fs::read(sandbox.path().join("by-wkg.wasm")).unwrap(), component());
+    run(push.args(["oci", "push", "--insecure", host, &theirs, "hello.wasm"])).expect_code(0);
+    run(&mut sandbox.wash(["oci", "pull", &theirs, "by-wash.wasm"])).expect_code(0);
+    assert_eq!(std::fs::read(sandbox.path().join("by-wash.wasm")).unwrap(), component());
+}
+
+/// The same by the library of `wkg`, for WIT packages.
 #[test]
 fn wkg_reads_what_we_push_and_we_read_what_it_pushes() {
     let registry = Registry::open();

@@ -70,6 +70,32 @@ fn wkg_fetch(registry: &Registry, root: &Path) -> String {
 }
 
 #[test]
+fn the_program_wkg_and_wash_take_turns_in_a_project() {
+    use crate::support::wkg::wkg;
+    let sandbox = Sandbox::new();
+    let registry = Registry::open();
+    sandbox.billing(&registry);
+    let config = sandbox.write("wkg.toml", registry.wkg_config());
+    let (Some(mut second), Some(mut first)) = (wkg(&sandbox), wkg(&sandbox)) else { return };
+    let url = format!("http://{}", registry.address);
+
+    // wash begins, wkg goes on.
+    let ours = sandbox.project_with("ours", &url, "");
+    run(sandbox.wash(["wit", "add", "acme:billing"]).current_dir(&ours)).expect_code(0);
+    let lock = read(&ours, "wkg.lock");
+    run(second.args(["wit", "fetch", "--config"]).arg(&config).current_dir(&ours)).expect_code(0);
+    assert_eq!(read(&ours, "wkg.lock"), lock);
+
+    // wkg begins, wash goes on.
+    let theirs = sandbox.project_with("theirs", &url, "");
+    write(&theirs.join("wit/world.wit"), read(&ours, "wit/world.wit"));
+    run(first.args(["wit", "fetch", "--config"]).arg(&config).current_dir(&theirs)).expect_code(0);
+    assert_eq!(read(&theirs, "wkg.lock"), lock);
+    run(sandbox.wash(["wit", "fetch", "--locked"]).current_dir(&theirs)).expect_code(0);
+    assert_eq!(read(&theirs, "wkg.lock"), lock);
+}
+
+#[test]
 fn packages_of_a_registry_are_locked_as_wkg_locks_them_and_kept() {
     let sandbox = Sandbox::new();
     let registry = Registry::open();

@@ -17,6 +17,7 @@ pub mod terminal;
 pub mod upstream;
 pub mod wasmtime;
 pub mod wit_registry;
+pub mod wkg;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
