@@ -243,6 +243,14 @@ impl Host {
                         .into()
                 }
             })?;
+        if let Some(import) = composed.personal.iter().find(|import| compose::is_of_0_3(&import.interface)) {
+            let member = &components[import.part].name;
+            let message = format!("not supported yet: `{}` of a component that others are linked to", import.interface);
+            return Err(Error::failed(message)
+                .cause(format!("`{member}` imports it, and calls or is called by another component"))
+                .hint("let this component use WASI 0.2 for it, or have no calls between components")
+                .into());
+        }
         let code = self.engine.compile(&composed.bytes).map_err(unusable)?;
         Ok(Compiled { code, personal: composed.personal })
     }

@@ -30,6 +30,7 @@ const OF_WASI: &[&str] = &[
     "wasi:sockets/udp-create-socket",
     "wasi:sockets/ip-name-lookup",
     "wasi:http/outgoing-handler",
+    "wasi:http/client",
 ];
 
 /// Whether an import gives a component what is its own.
@@ -40,6 +41,11 @@ pub fn is_personal<C: Capabilities>(interface: &str) -> bool {
 
 fn without_version(interface: &str) -> &str {
     interface.split('@').next().unwrap_or(interface)
+}
+
+/// Whether such an import is of WASI 0.3, which cannot be linked to one member yet.
+pub fn is_of_0_3(interface: &str) -> bool {
+    OF_WASI.contains(&without_version(interface)) && interface.split('@').nth(1).is_some_and(|v| v.starts_with("0.3."))
 }
 
 /// Links such an import to one member of the store.

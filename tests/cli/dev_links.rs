@@ -160,6 +160,22 @@ fn circle(import: &str, export: &str) -> Vec<u8> {
     wat::parse_str(text).expect("valid text")
 }
 
+/// It would see the environment of another member, and reach what that one may reach.
+#[test]
+fn what_belongs_to_a_member_is_refused_where_it_cannot_be_kept_apart() {
+    let sandbox = Sandbox::new();
+    let settings = "dev:\n  components:\n    - {name: other, file: other.wasm}\n";
+    let root = sandbox.copying_project("main", &circle("a", "b"), settings);
+    let other = "(component (import \"wasi:http/client@0.3.0\" (instance)) (import \"f\" (func $f))
+        (instance $e (export \"f\" (func $f))) (export \"test:circle/a@1.0.0\" (instance $e)))";
+    write(&root.join("other.wasm"), wat::parse_str(other).unwrap());
+    let mut dev = sandbox.dev(&root, &[]);
+    let error = &dev.wait_for("not-ready")["error"];
+    assert!(error["message"].as_str().unwrap().contains("not supported yet: `wasi:http/client@0.3.0`"), "{error}");
+    assert!(error["causes"][0].as_str().unwrap().starts_with("`other` imports it"), "{error}");
+    dev.stop();
+}
+
 #[test]
 fn an_export_with_another_signature_is_refused_with_the_difference() {
     let sandbox = Sandbox::new();
