@@ -75,7 +75,8 @@ fn the_program_wkg_and_wash_take_turns_in_a_project() {
     let sandbox = Sandbox::new();
     let registry = Registry::open();
     sandbox.billing(&registry);
-    let config = sandbox.write("wkg.toml", registry.wkg_config());
+    // `wkg.toml` would be the manifest of a workspace around the projects.
+    let config = sandbox.write("registries.toml", registry.wkg_config());
     let (Some(mut second), Some(mut first)) = (wkg(&sandbox), wkg(&sandbox)) else { return };
     let url = format!("http://{}", registry.address);
 
@@ -282,7 +283,8 @@ fn the_users_configuration_of_wkg_counts() {
     sandbox.billing(&registry);
     let root = sandbox.path().join("app");
     write(&root.join("wit/world.wit"), APP);
-    let config = sandbox.write("wkg.toml", registry.wkg_config());
+    // `wkg.toml` would be the manifest of a workspace around the projects.
+    let config = sandbox.write("registries.toml", registry.wkg_config());
     let mut wash = sandbox.wash(["wit", "add", "acme:billing"]);
     run(wash.current_dir(&root).env("WKG_CONFIG_FILE", &config)).expect_code(0);
     let broken = sandbox.write("broken.toml", "[registry.\"h.example\".oci]\nauth = \"secret-word\n");
