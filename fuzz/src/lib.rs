@@ -11,10 +11,9 @@ pub mod component;
 pub mod project;
 
 /// Of registries only what reads their names.
+#[path = "../../src/oci"]
 pub mod oci {
-    #[path = "../../../src/oci/digest.rs"]
     pub mod digest;
-    #[path = "../../../src/oci/reference.rs"]
     pub mod reference;
 
     pub use reference::Reference;
