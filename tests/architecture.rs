@@ -11,6 +11,7 @@ const ROOMS: &[(&str, MayImport)] = &[
     ("cli", Anything),
     ("context", Only(&["shell"])),
     ("shell", Only(&[])),
+    ("embed", Only(&["host", "plugins", "runtime"])),
     ("dev", Only(&["host", "plugins", "runtime", "toolchain", "component", "project"])),
     ("scaffold", Only(&["git", "process", "project"])),
     ("toolchain", Only(&["component", "process", "project", "wit"])),

@@ -18,6 +18,8 @@ mod dev_process;
 mod dev_settings;
 mod dev_swaps;
 mod dev_watching;
+mod embed;
+mod embed_examples;
 mod http;
 mod inspect;
 mod network;
