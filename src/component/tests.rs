@@ -157,7 +157,7 @@ fn a_long_name_in_many_functions_is_cut() {
     let texts = || interfaces.imports.iter().flat_map(|import| &import.functions).map(|(_, text)| text);
     assert_eq!(texts().count(), 4000);
     assert_eq!(texts().next().unwrap(), &format!("func(a: {name})"));
-    assert_eq!(texts().last().unwrap(), "\u{2026}");
+    assert_eq!(texts().next_back().unwrap(), "\u{2026}");
     let sum: usize = texts().map(String::len).sum();
     assert!((8 << 20..9 << 20).contains(&sum), "{sum}");
 }
