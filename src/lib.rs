@@ -14,6 +14,7 @@ pub mod process;
 pub mod project;
 pub mod scaffold;
 pub mod toolchain;
+pub mod update;
 pub mod wit;
 
 pub mod component;
