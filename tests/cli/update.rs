@@ -18,20 +18,21 @@ const TARGET: &str = wash::update::TARGET;
 const CURRENT: &str = env!("CARGO_PKG_VERSION");
 
 type Answers = BTreeMap<String, (u16, String, Vec<u8>)>;
+/// Paths with the token that came along.
+type Asked = Vec<(String, Option<String>)>;
 
 /// A server with releases.
 struct Releases {
     address: String,
     answers: Arc<Mutex<Answers>>,
-    /// Paths with the token that came along.
-    asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    asked: Arc<Mutex<Asked>>,
 }
 
 impl Releases {
     fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let (answers, asked) = (Arc::<Mutex<Answers>>::default(), Arc::<Mutex<Vec<_>>>::default());
+        let (answers, asked) = (Arc::<Mutex<Answers>>::default(), Arc::<Mutex<Asked>>::default());
         let (given, seen) = (answers.clone(), asked.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -90,7 +91,7 @@ impl Releases {
     }
 }
 
-fn answer(stream: TcpStream, answers: &Mutex<Answers>, asked: &Mutex<Vec<(String, Option<String>)>>) {
+fn answer(stream: TcpStream, answers: &Mutex<Answers>, asked: &Mutex<Asked>) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
     let Some(first) = lines.next() else { return };
     let path = first.split(' ').nth(1).unwrap().split('?').next().unwrap().to_string();
