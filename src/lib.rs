@@ -18,6 +18,7 @@ pub mod process;
 pub mod project;
 pub mod scaffold;
 pub mod toolchain;
+pub mod update;
 pub mod wit;
 
 pub mod component;

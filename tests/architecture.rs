@@ -18,6 +18,7 @@ const ROOMS: &[(&str, MayImport)] = &[
     ("host", Only(&["plugins", "runtime", "component"])),
     ("plugins", Only(&["runtime", "component"])),
     ("runtime", Only(&["component"])),
+    ("update", Only(&["process"])),
     ("wit", Only(&["git", "oci"])),
     ("oci", Only(&["component"])),
     ("component", Only(&[])),

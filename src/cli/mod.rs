@@ -9,6 +9,7 @@ mod inspect;
 mod new;
 mod oci;
 mod signals;
+mod update;
 mod wit;
 
 use std::path::PathBuf;
@@ -101,6 +102,9 @@ pub enum Command {
     Config(config::Args),
     /// Print a completion script for a shell
     Completion(completion::Args),
+    /// Replace this wash by a newer release
+    #[command(alias = "upgrade")]
+    Update(update::Args),
 }
 
 impl Command {
@@ -114,6 +118,7 @@ impl Command {
             Command::Wit(_) => "wit",
             Command::Config(_) => "config",
             Command::Completion(_) => "completion",
+            Command::Update(_) => update::COMMAND,
         }
     }
 }
@@ -180,6 +185,7 @@ fn run(cli: Cli, format: Format, shell: Arc<Shell>) -> Result<()> {
         Command::Wit(args) => wit::run(&ctx, &start, args),
         Command::Config(args) => config::run(&ctx, &start, args),
         Command::Completion(args) => completion::run(&ctx, args),
+        Command::Update(args) => update::run(&ctx, args),
     }
 }
 

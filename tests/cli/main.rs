@@ -29,6 +29,7 @@ mod oci_supply;
 mod oci_transfer;
 mod templates;
 mod terminals;
+mod update;
 mod wit;
 mod wit_errors;
 mod wit_registries;
