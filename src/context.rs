@@ -10,7 +10,7 @@ use std::sync::Arc;
 use etcetera::AppStrategy;
 
 use crate::error::{Context as _, Error, Result};
-use crate::shell::{Format, Shell};
+use crate::shell::Shell;
 
 /// The facts of one run. Cheap to clone.
 #[derive(Clone)]
@@ -46,8 +46,6 @@ pub struct Directories {
 
 /// What the command line says about the run.
 pub struct Wishes {
-    /// What stdout is for.
-    pub format: Format,
     /// Never ask a question.
     pub non_interactive: bool,
     /// Never use the network.

@@ -99,14 +99,8 @@ impl Error {
         self
     }
 
-    /// Changes who has to act on it.
-    pub fn with_kind(mut self, kind: Kind) -> Self {
-        self.kind = kind;
-        self
-    }
-
     /// Marks that a child process has already shown the reason on the terminal.
-    pub fn already_explained(mut self) -> Self {
+    pub(crate) fn already_explained(mut self) -> Self {
         self.explained = true;
         self
     }
@@ -137,7 +131,7 @@ impl Error {
     }
 
     /// Whether a child process has already shown the reason.
-    pub fn is_explained(&self) -> bool {
+    pub(crate) fn is_explained(&self) -> bool {
         self.explained
     }
 

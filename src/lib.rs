@@ -1,29 +1,50 @@
 //! wash, the Wasm Shell: creates, builds, runs and inspects WebAssembly components.
 //!
-//! The binary is a thin wrapper around this library. `docs/architecture.md` shows the rooms and
-//! which may use which; a test keeps that picture true. Programs that run workloads themselves use
-//! [`embed`].
+//! Programs that run workloads themselves use [`embed`]. Everything else is private: the binary is a
+//! thin wrapper around it. `docs/architecture.md` shows the rooms and which may use which; a test
+//! keeps that picture true.
+
+#![warn(missing_docs, unnameable_types)]
 
 pub mod embed;
+/// The engine, in the version that a [`HostPlugin`](embed::HostPlugin) is linked with.
 pub use wasmtime;
 
+mod context;
+mod error;
+mod shell;
+
+mod git;
+mod process;
+mod project;
+mod scaffold;
+mod toolchain;
+mod update;
+mod wit;
+
+mod dev;
+mod host;
+mod plugins;
+mod runtime;
+
+// For this package's own binary, tests and benches. No promise is made about these.
+#[doc(hidden)]
+#[allow(unnameable_types)]
 pub mod cli;
-pub mod context;
-pub mod error;
-pub mod progress;
-pub mod shell;
-
-pub mod git;
-pub mod process;
-pub mod project;
-pub mod scaffold;
-pub mod toolchain;
-pub mod update;
-pub mod wit;
-
+#[doc(hidden)]
+#[allow(unnameable_types)]
 pub mod component;
-pub mod dev;
-pub mod host;
+#[doc(hidden)]
+#[allow(unnameable_types)]
 pub mod oci;
-pub mod plugins;
-pub mod runtime;
+#[doc(hidden)]
+pub mod progress;
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::runtime::tls::provider;
+    pub use crate::update::TARGET;
+
+    pub mod compose {
+        pub use crate::runtime::compose::{ComposeError, Composed, Link, Part, Personal, compose};
+    }
+}

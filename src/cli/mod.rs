@@ -147,7 +147,7 @@ pub fn main() -> u8 {
     };
     let shell = Arc::new(Shell::new(format));
     let command = cli.command.name();
-    match run(cli, format, shell.clone()) {
+    match run(cli, shell.clone()) {
         Ok(()) => u8::from(shell.has_lost_output()),
         Err(error) => {
             shell.error(command, &error);
@@ -163,10 +163,9 @@ fn wants_json() -> bool {
         || args.windows(2).any(|pair| (pair[0] == "-o" || pair[0] == "--output") && pair[1] == "json")
 }
 
-fn run(cli: Cli, format: Format, shell: Arc<Shell>) -> Result<()> {
+fn run(cli: Cli, shell: Arc<Shell>) -> Result<()> {
     let Cli { global, command } = cli;
     let wishes = Wishes {
-        format,
         non_interactive: global.non_interactive,
         offline: global.offline,
         verbose: global.verbose,

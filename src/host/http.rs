@@ -22,6 +22,8 @@ use crate::runtime::http::{Body, Handler, Notice, plain};
 use crate::runtime::workload::Workload;
 
 /// The entrance for HTTP requests to a host's workloads. [`HttpServer`] is one.
+///
+/// None of its functions may ask the host for anything: the host holds its list of workloads meanwhile.
 pub trait HostHandler: Send + Sync + 'static {
     /// Begins to take requests. Called once, before the first workload.
     ///

@@ -10,14 +10,14 @@ use crate::runtime::workload::Workload;
 
 /// All unmet imports of a workload.
 #[derive(Debug, Default)]
-pub struct LinkReport {
+pub(crate) struct LinkReport {
     /// In the order of the components and their imports.
     pub unmet: Vec<Unmet>,
 }
 
 /// An import that nobody provides as it is wanted.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Unmet {
+pub(crate) struct Unmet {
     /// The component's name in its workload.
     pub component: String,
     /// e.g. `acme:billing/ledger@1.2.0`
@@ -34,7 +34,7 @@ impl Unmet {
 
 /// Why an import is not met.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Problem {
+pub(crate) enum Problem {
     /// The host has nothing of that package.
     UnknownPackage,
     /// The host has the package and not this interface.
@@ -88,7 +88,7 @@ impl LinkReport {
 /// The version in which the host provides an import of a component, whatever its workload is.
 ///
 /// Errors: the host does not provide it, or not as it is wanted.
-pub fn provided(import: &Interface) -> Result<&'static str, Problem> {
+pub(crate) fn provided(import: &Interface) -> Result<&'static str, Problem> {
     let hosted = catalog::hosted();
     if let Some(problem) = judge(import, hosted) {
         return Err(problem);

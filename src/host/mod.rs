@@ -60,7 +60,7 @@ struct Compiled {
 
 /// Why a workload cannot be made ready.
 #[derive(Debug)]
-pub enum StartError {
+pub(crate) enum StartError {
     /// Imports that nobody provides, all of them.
     Link(LinkReport),
     /// Anything else.
@@ -167,7 +167,7 @@ impl Core {
 
     /// Compiles, links and configures a workload, and instantiates each of its components once.
     /// What runs now is not touched.
-    pub async fn make_ready(
+    pub(crate) async fn make_ready(
         self: &Arc<Self>,
         workload: Workload,
         generation: u64,

@@ -54,5 +54,5 @@ mod exports {
     });
 }
 
-pub use exports::{MessageHandler, MessageHandlerPre};
+pub use exports::MessageHandlerPre;
 pub use imports::{wasi, wasmcloud};

@@ -224,6 +224,7 @@ impl Capabilities for Installed {
 pub struct ForComponent(Arc<Configured>);
 
 /// What the capabilities keep in a store: one handle, and what the plugins keep for themselves.
+#[allow(unnameable_types, reason = "part of `embed::Guest`, which is opaque")]
 pub struct ForStore(Arc<Configured>, States);
 
 struct Configured {

@@ -32,10 +32,11 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 pub use discover::SETTINGS_FOLDER;
 pub use formats::{FILE_NAMES, Format};
-pub use layers::{Merged, Origins, check_bytes, check_file, user_settings};
+#[allow(unused_imports, reason = "for fuzzing")]
+pub use layers::check_bytes;
+pub use layers::{Merged, Origins, check_file, user_settings};
 pub use settings::Settings;
 pub use shape::schema_text;
-pub use source::Origin;
 pub use validate::socket_address;
 
 /// Everything that decides which project is meant and what its settings are.
@@ -76,8 +77,6 @@ pub struct Project {
     pub user_config_file: Option<PathBuf>,
     /// The language, recognised by its manifest.
     pub language: Option<Language>,
-    /// The manifest by which the language was recognised.
-    pub manifest: Option<PathBuf>,
     /// The merged settings.
     pub settings: Settings,
     /// Where each of the settings comes from.
@@ -183,6 +182,6 @@ pub fn load(request: &Request<'_>) -> Result<Project> {
     let user_config_file = find_user_file(request)?;
     let files: Vec<&Path> = user_config_file.iter().chain(&found.config_file).map(PathBuf::as_path).collect();
     let Merged { settings, origins } = layers::merge(&files, request.env, request.flags)?;
-    let Found { root, name, config_file, language, manifest } = found;
-    Ok(Project { root, name, config_file, user_config_file, language, manifest, settings, origins })
+    let Found { root, name, config_file, language, .. } = found;
+    Ok(Project { root, name, config_file, user_config_file, language, settings, origins })
 }

@@ -13,16 +13,20 @@ use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
 /// A component that is to become part of another.
 #[derive(Clone, Copy, Debug)]
 pub struct Part<'a> {
+    /// What messages call it.
     pub name: &'a str,
+    /// The component.
     pub bytes: &'a [u8],
 }
 
 /// An import of one part that another part's export satisfies. Parts are told by their places.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
+    /// The part that imports.
     pub importer: usize,
     /// The full name of the import, e.g. `acme:shop/cart@0.1.0`.
     pub import: String,
+    /// The part that exports.
     pub exporter: usize,
     /// The full name of the export; its version may be another, compatible one.
     pub export: String,
@@ -31,6 +35,7 @@ pub struct Link {
 /// An import of the composed component that belongs to one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Personal {
+    /// The part whose import it is.
     pub part: usize,
     /// The full name of the interface.
     pub interface: String,
@@ -41,7 +46,9 @@ pub struct Personal {
 /// What parts have become.
 #[derive(Debug)]
 pub struct Composed {
+    /// The component.
     pub bytes: Vec<u8>,
+    /// Its imports that belong to one part.
     pub personal: Vec<Personal>,
 }
 
@@ -49,7 +56,12 @@ pub struct Composed {
 #[derive(Debug)]
 pub enum ComposeError {
     /// An export is not what the import needs.
-    Mismatch { link: Link, reason: String },
+    Mismatch {
+        /// The import and the export.
+        link: Link,
+        /// In which way.
+        reason: String,
+    },
     /// The parts cannot be put together for another reason.
     Other(String),
 }

@@ -26,7 +26,7 @@ const SLOTS: [u32; 3] = [1000, 200, 40];
 
 /// What an engine is made for.
 #[derive(Clone, Debug, Default)]
-pub struct EngineOptions {
+pub(crate) struct EngineOptions {
     /// Where compiled code is kept between runs; `None`: nowhere.
     pub cache_dir: Option<PathBuf>,
     /// Instances map memory of their own, when they are made.
@@ -79,7 +79,7 @@ impl Engine {
     }
 
     /// Starts an engine, with the largest number of instance slots that the machine has addresses for.
-    pub fn new(opts: &EngineOptions) -> Result<Self> {
+    pub(crate) fn new(opts: &EngineOptions) -> Result<Self> {
         super::tls::choose_provider();
         let functions = opts.cache_dir.as_ref().map(|dir| FunctionCache::open(dir.join("functions")));
         let mut failure = None;
@@ -106,7 +106,7 @@ impl Engine {
     }
 
     /// Compiles a component, or takes its code from the cache. Blocks; uses every core.
-    pub fn compile(&self, bytes: &[u8]) -> Result<Component> {
+    pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Component> {
         let component = Component::new(&self.inner, bytes)
             .map_err(|error| Error::failed("cannot compile the component").cause(format!("{error:#}")));
         if let Some(functions) = &self.functions {
@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// Must be called before a guest runs: it keeps the clock ticking that lets guests be stopped.
-    pub fn guest_runs(&self) {
+    pub(crate) fn guest_runs(&self) {
         self.ticker.wake();
     }
 }

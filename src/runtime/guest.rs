@@ -11,37 +11,38 @@ use super::http::outgoing::Outgoing;
 use super::network::sockets::{self, Sockets};
 
 /// The store's data. Host functions borrow the fields they need.
+#[allow(unnameable_types, reason = "`embed::Guest` is its name")]
 pub struct Guest<S> {
     /// Resources that the guest holds handles to.
-    pub table: ResourceTable,
+    pub(crate) table: ResourceTable,
     /// WASI 0.2 itself: environment, stdio, clocks, files, sockets.
-    pub wasi: WasiCtx,
+    pub(crate) wasi: WasiCtx,
     /// `wasi:http`.
-    pub http: WasiHttpCtx,
+    pub(crate) http: WasiHttpCtx,
     /// How requests of the guest are sent.
-    pub outgoing: Outgoing,
+    pub(crate) outgoing: Outgoing,
     /// What its sockets have done; `None` in a component that imports none.
-    pub sockets: Option<Arc<Sockets>>,
+    pub(crate) sockets: Option<Arc<Sockets>>,
     /// What the guest's memory and tables may grow to.
-    pub limits: StoreLimits,
+    pub(crate) limits: StoreLimits,
     /// What the capabilities keep in this store.
-    pub capabilities: S,
+    pub(crate) capabilities: S,
     /// The same for the other members of a composed component, in their order. All that is above
     /// belongs to the first member, or to all of them (the table, the limits).
-    pub others: Vec<Own<S>>,
+    pub(crate) others: Vec<Own<S>>,
 }
 
 /// What one member of a composed component has for itself.
 pub struct Own<S> {
-    pub wasi: WasiCtx,
-    pub outgoing: Outgoing,
-    pub sockets: Option<Arc<Sockets>>,
-    pub capabilities: S,
+    pub(crate) wasi: WasiCtx,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) sockets: Option<Arc<Sockets>>,
+    pub(crate) capabilities: S,
 }
 
 impl<S> Guest<S> {
     /// A member's WASI context, and the table that all share.
-    pub fn wasi_of(&mut self, member: usize) -> (&mut WasiCtx, &mut ResourceTable) {
+    pub(crate) fn wasi_of(&mut self, member: usize) -> (&mut WasiCtx, &mut ResourceTable) {
         let wasi = match member.checked_sub(1) {
             None => &mut self.wasi,
             Some(other) => &mut self.others[other].wasi,
@@ -50,12 +51,12 @@ impl<S> Guest<S> {
     }
 
     /// What looking up names through `wasi:sockets` needs.
-    pub fn lookups(&mut self) -> sockets::View<'_> {
+    pub(crate) fn lookups(&mut self) -> sockets::View<'_> {
         self.lookups_of(0)
     }
 
     /// The same for a member.
-    pub fn lookups_of(&mut self, member: usize) -> sockets::View<'_> {
+    pub(crate) fn lookups_of(&mut self, member: usize) -> sockets::View<'_> {
         let sockets = match member.checked_sub(1) {
             None => self.sockets.as_ref(),
             Some(other) => self.others[other].sockets.as_ref(),
@@ -64,7 +65,7 @@ impl<S> Guest<S> {
     }
 
     /// A member's way out to other servers.
-    pub fn http_of(&mut self, member: usize) -> WasiHttpCtxView<'_> {
+    pub(crate) fn http_of(&mut self, member: usize) -> WasiHttpCtxView<'_> {
         let outgoing = match member.checked_sub(1) {
             None => &mut self.outgoing,
             Some(other) => &mut self.others[other].outgoing,
@@ -73,7 +74,7 @@ impl<S> Guest<S> {
     }
 
     /// What the capabilities keep for a member, and the table that all share.
-    pub fn capabilities_of(&mut self, member: usize) -> (&S, &mut ResourceTable) {
+    pub(crate) fn capabilities_of(&mut self, member: usize) -> (&S, &mut ResourceTable) {
         let capabilities = match member.checked_sub(1) {
             None => &self.capabilities,
             Some(other) => &self.others[other].capabilities,
@@ -82,12 +83,14 @@ impl<S> Guest<S> {
     }
 }
 
+#[doc(hidden)]
 impl<S: Send> WasiView for Guest<S> {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
+#[doc(hidden)]
 impl<S: Send> WasiHttpView for Guest<S> {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }

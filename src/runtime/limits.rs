@@ -37,7 +37,7 @@ impl Limits {
     }
 
     /// The same, with what a component asks for; 0 stands for the default.
-    pub fn with_calls(mut self, pool_size: u32, max_invocations: u32) -> Self {
+    pub(crate) fn with_calls(mut self, pool_size: u32, max_invocations: u32) -> Self {
         self.pool_size = pool_size as usize;
         if max_invocations > 0 {
             self.in_flight = max_invocations as usize;
@@ -46,7 +46,7 @@ impl Limits {
     }
 
     /// The same, with another memory limit.
-    pub fn with_memory(mut self, megabytes: Option<u64>) -> Self {
+    pub(crate) fn with_memory(mut self, megabytes: Option<u64>) -> Self {
         if let Some(megabytes) = megabytes {
             self.memory_bytes = usize::try_from(megabytes.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
         }

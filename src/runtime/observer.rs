@@ -20,9 +20,11 @@ pub trait Observer: Send + Sync + 'static {
 /// One request, when its response is over.
 #[derive(Clone, Debug)]
 pub struct RequestRecord {
+    /// e.g. `GET`
     pub method: http::Method,
     /// Path and query.
     pub path: String,
+    /// What the client was answered.
     pub status: u16,
     /// From the request's head to the end of the response's body.
     pub time: Duration,
@@ -37,7 +39,9 @@ pub struct RequestRecord {
 /// Where a guest wrote a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
+    /// Standard output.
     Stdout,
+    /// Standard error.
     Stderr,
     /// Through `wasi:logging`.
     Log(Level),
@@ -46,11 +50,17 @@ pub enum Stream {
 /// The severities of `wasi:logging`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
+    /// What exactly is done.
     Trace,
+    /// For who looks for a fault.
     Debug,
+    /// What happens.
     Info,
+    /// What may become a fault.
     Warn,
+    /// What failed.
     Error,
+    /// What ends the component's use.
     Critical,
 }
 
@@ -59,6 +69,7 @@ pub enum Level {
 pub struct Output {
     /// The component's name in its workload.
     pub component: Arc<str>,
+    /// Where to.
     pub stream: Stream,
     /// `wasi:logging`'s context; empty for stdout and stderr.
     pub context: String,

@@ -44,6 +44,7 @@ pub enum TrustRoots {
 /// Whom components' outgoing connections trust.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
+    /// Those that are known without files.
     pub roots: TrustRoots,
     /// PEM files with more authorities, absolute.
     pub ca_paths: Vec<PathBuf>,
@@ -58,7 +59,7 @@ pub struct Trusted {
 
 impl Trust {
     /// Reads the files.
-    pub fn read(&self) -> Result<Trusted> {
+    pub(crate) fn read(&self) -> Result<Trusted> {
         let mut extra = Vec::new();
         for path in &self.ca_paths {
             let bytes =

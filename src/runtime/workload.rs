@@ -38,12 +38,12 @@ pub struct WorkloadId(Arc<str>);
 impl WorkloadId {
     /// Stands for data that no workload has for itself, because the operator gave it a name that
     /// several may use. No workload has this identifier: theirs have a slash.
-    pub fn shared() -> Self {
+    pub(crate) fn shared() -> Self {
         WorkloadId("shared".into())
     }
 
     /// Whether this is [`WorkloadId::shared`].
-    pub fn is_shared(&self) -> bool {
+    pub(crate) fn is_shared(&self) -> bool {
         &*self.0 == "shared"
     }
 

@@ -32,7 +32,7 @@ use crate::progress::Progress;
 pub use catalog::Template;
 pub use manifest::SetupCommand;
 pub use name::Name;
-pub use source::{Source, Subfolder, list};
+pub use source::{Source, list};
 
 use rename::Renaming;
 use staging::Staging;

@@ -34,10 +34,10 @@ use wit_parser::PackageName;
 use crate::error::{Context as _, Error, Result};
 use crate::progress::Progress;
 
-pub use change::{AddReport, Addition, BuildReport, Move, RemoveReport, UpdateReport, add, build, remove, update};
+pub use change::{AddReport, Addition, BuildReport, RemoveReport, UpdateReport, add, build, remove, update};
 pub use edit::Keyword;
-pub use look::{Check, Finding, Severity, Shown, Tree, check, read_encoded, show, tree};
-pub use name::{Name, Wanted};
+pub use look::{Check, Finding, Severity, Tree, check, read_encoded, show, tree};
+pub use name::Wanted;
 pub use registry::Registry;
 pub use resolve::Origin;
 pub use source::Source;

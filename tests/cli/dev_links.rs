@@ -194,12 +194,12 @@ fn an_export_with_another_signature_is_refused_with_the_difference() {
 #[test]
 fn the_same_components_composed_beforehand_answer_the_same() {
     let (sandbox, _root, dev) = shop();
-    let bytes = wash::runtime::compose::compose(
+    let bytes = wash::internal::compose::compose(
         &[
-            wash::runtime::compose::Part { name: "front", bytes: &guests::shop_front() },
-            wash::runtime::compose::Part { name: "cart", bytes: &guests::shop_cart() },
+            wash::internal::compose::Part { name: "front", bytes: &guests::shop_front() },
+            wash::internal::compose::Part { name: "cart", bytes: &guests::shop_cart() },
         ],
-        &[wash::runtime::compose::Link {
+        &[wash::internal::compose::Link {
             importer: 0,
             import: "test:shop/cart@0.1.0".into(),
             exporter: 1,

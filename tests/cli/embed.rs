@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use wash::embed::{
     Component, DevRouter, DynamicRouter, Engine, Error, Guest, Host, HostApi, HostBuilder, HostPlugin, HttpServer,
@@ -277,6 +278,32 @@ async fn a_stop_lets_running_calls_finish() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_start_can_be_stopped_and_goes_on_without_its_caller() {
+    let (host, address) = host(DevRouter::default()).await;
+    let starting = tokio::spawn({
+        let host = host.clone();
+        async move { host.workload_start(start("1", workload("one", guests::probe(), &[]))).await }
+    });
+    while !host.workload_ids().contains(&"1".to_string()) {
+        tokio::task::yield_now().await;
+    }
+    stop(&host, "1").await;
+    assert_eq!(state(&host, "1").await, WorkloadState::NotFound);
+    if let Err(error) = starting.await.unwrap() {
+        assert!(told(&error).contains("it was stopped before it was ready"), "{error}");
+    }
+    let request = host.workload_start(start("1", workload("one", guests::probe_version(1), &[])));
+    // Who gives up after the first step.
+    drop(tokio::time::timeout(Duration::ZERO, request).await);
+    while state(&host, "1").await != WorkloadState::Running {
+        assert_ne!(state(&host, "1").await, WorkloadState::NotFound);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(get(address, "any", "/version").body, guests::marker(1));
+    host.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_was_not_started_takes_no_workloads() {
     let host = HostBuilder::new().build().unwrap();
     let error = host.workload_start(start("1", workload("one", guests::probe(), &[]))).await.unwrap_err();
@@ -410,6 +437,41 @@ async fn a_plugin_lives_in_its_stages_with_a_state_for_each_component() {
     let beat = host.heartbeat().await.unwrap();
     let billing = beat.imports.iter().find(|entry| entry.is("acme", "billing")).expect("heartbeats name it");
     assert_eq!((billing.version.as_deref(), &billing.interfaces[..]), (Some("1.2.0"), &["ledger".to_string()][..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_is_found_by_a_component_that_another_one_calls() {
+    let desk = r#"(component
+        (import "acme:billing/ledger@1.2.0" (instance $ledger
+            (export "charge" (func (param "amount" u32) (result u32)))))
+        (core func $charge (canon lower (func $ledger "charge")))
+        (core module $main
+            (import "ledger" "charge" (func $charge (param i32) (result i32)))
+            (func (export "pay") (result i32) (call $charge (i32.const 2))))
+        (core instance $main (instantiate $main (with "ledger" (instance (export "charge" (func $charge))))))
+        (func $pay (result u32) (canon lift (core func $main "pay")))
+        (instance $api (export "pay" (func $pay)))
+        (export "acme:desk/api@1.0.0" (instance $api))
+    )"#;
+    let guest = r#"(component
+        (import "acme:desk/api@1.0.0" (instance $desk (export "pay" (func (result u32)))))
+        (core func $pay (canon lower (func $desk "pay")))
+        (core module $main
+            (import "desk" "pay" (func $pay (result i32)))
+            (func $start (if (i32.ne (call $pay) (i32.const 9)) (then unreachable)))
+            (start $start))
+        (core instance (instantiate $main (with "desk" (instance (export "pay" (func $pay))))))
+    )"#;
+    let ledger = Arc::new(Ledger::new());
+    let host = host_with(&ledger).await.unwrap();
+    let mut workload = customers(&[], &[("sum", "7")]);
+    workload.components = vec![
+        Component::new("guest", wat::parse_str(guest).unwrap()),
+        Component::new("desk", wat::parse_str(desk).unwrap()),
+    ];
+    host.workload_start(start("1", workload)).await.unwrap_or_else(|error| panic!("{}", told(&error)));
+    assert_eq!(ledger.told(), ["start", "bind", "store 7"]);
+    host.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,7 +84,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 fn client(alpn: &[&[u8]], identity: Option<&str>) -> ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(certificate("ca.pem")).unwrap();
-    let builder = ClientConfig::builder_with_provider(wash::runtime::tls::provider())
+    let builder = ClientConfig::builder_with_provider(wash::internal::provider())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots);

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::{Ended, Sandbox, eventually, run};
 
-const TARGET: &str = wash::update::TARGET;
+const TARGET: &str = wash::internal::TARGET;
 const CURRENT: &str = env!("CARGO_PKG_VERSION");
 
 type Answers = BTreeMap<String, (u16, String, Vec<u8>)>;

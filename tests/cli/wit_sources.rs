@@ -151,7 +151,7 @@ fn an_archive_is_locked_by_its_digest_and_kept() {
 #[test]
 fn an_archive_comes_over_tls_from_whom_one_trusts() {
     use crate::support::upstream::{cert_path, certificate, key};
-    let config = rustls::ServerConfig::builder_with_provider(wash::runtime::tls::provider())
+    let config = rustls::ServerConfig::builder_with_provider(wash::internal::provider())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()

@@ -54,7 +54,7 @@ impl Upstream {
 
     /// Starts with the certificate of `tests/certs/server.pem`.
     pub fn start_tls() -> Self {
-        let mut config = rustls::ServerConfig::builder_with_provider(wash::runtime::tls::provider())
+        let mut config = rustls::ServerConfig::builder_with_provider(wash::internal::provider())
             .with_safe_default_protocol_versions()
             .expect("TLS versions")
             .with_no_client_auth()

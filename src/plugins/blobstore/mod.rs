@@ -21,7 +21,7 @@ use crate::runtime::workload::{HostInterface, Workload, WorkloadId};
 
 use super::entry;
 use super::remote::{Home, ServerUrl, Servers};
-pub use backend::{Backend, ContainerId, ObjectId};
+pub use backend::{Backend, ContainerId};
 pub use backends::object_place::ObjectPlace;
 use backends::{file::Folder, memory::Memory, nats::NatsObjects, objects::Objects};
 

@@ -26,6 +26,7 @@ pub struct BucketId {
 
 /// Why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "the interface has cases that none of the backends knows")]
 pub enum Error {
     /// There is no store by this name.
     NoSuchStore,

@@ -20,7 +20,7 @@ use crate::runtime::workload::{HostInterface, Workload, WorkloadId};
 
 use super::entry;
 use super::remote::{ServerUrl, Servers};
-pub use backend::{Backend, BucketId, Error, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+pub use backend::{Backend, BucketId};
 use backends::{file::File, memory::Memory, nats::NatsBuckets, redis::RedisBuckets};
 use cursors::Cursors;
 

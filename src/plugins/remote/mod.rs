@@ -46,7 +46,7 @@ impl CloudEnvironment {
     }
 
     /// Names and values.
-    pub fn values(&self) -> &BTreeMap<String, String> {
+    pub(crate) fn values(&self) -> &BTreeMap<String, String> {
         &self.0
     }
 }

@@ -41,11 +41,6 @@ impl Nats {
         Nats { inner: Arc::new(Inner { url, held: Mutex::default() }), home }
     }
 
-    /// The address, as it may be shown.
-    pub fn url(&self) -> &ServerUrl {
-        &self.inner.url
-    }
-
     /// Does something with the connected client, on the runtime of the connection and in bounded
     /// time.
     pub async fn run<T, W>(&self, work: impl FnOnce(Client) -> W + Send + 'static) -> Result<T, String>

@@ -23,13 +23,13 @@ impl ServerUrl {
 
     /// User and password of the first address that has some; without a password, what stands in the
     /// user's place.
-    pub fn credentials(&self) -> Option<(String, Option<String>)> {
+    pub(crate) fn credentials(&self) -> Option<(String, Option<String>)> {
         let url = self.0.iter().find(|url| !url.username().is_empty() || url.password().is_some())?;
         Some((decoded(url.username()), url.password().map(decoded)))
     }
 
     /// The addresses with all that is in them, for those who connect.
-    pub fn with_secrets(&self) -> impl Iterator<Item = &Url> {
+    pub(crate) fn with_secrets(&self) -> impl Iterator<Item = &Url> {
         self.0.iter()
     }
 }

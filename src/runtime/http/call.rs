@@ -88,11 +88,6 @@ impl<C: Capabilities> HttpComponent<C> {
         Ok(HttpComponent { component, pre, warm, in_flight, generation })
     }
 
-    /// Which version of the workload this is.
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
     /// Answers a request. Everything is told to the observer; the caller only renders what is not
     /// an answer.
     pub async fn answer(&self, request: Request<Incoming>, scheme: Scheme) -> Result<Response<Body>, NoAnswer> {

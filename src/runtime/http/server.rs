@@ -93,11 +93,6 @@ impl Bound {
         self.address
     }
 
-    /// Starts to accept, on `threads` threads, without TLS.
-    pub fn serve(self, handler: Arc<dyn Handler>, threads: NonZeroUsize) -> Result<Server> {
-        self.serve_with(handler, ServeOptions { threads, certificates: None, limits: ServerLimits::default() })
-    }
-
     /// Starts to accept.
     pub fn serve_with(self, handler: Arc<dyn Handler>, opts: ServeOptions) -> Result<Server> {
         let (stop, stopping) = watch::channel(Phase::Serving);

@@ -44,7 +44,7 @@ impl ObjectPlace {
 
     /// Makes the store, without asking the server for anything. Variables of `environment` such as
     /// `AWS_ACCESS_KEY_ID` count where no option says otherwise. Returns the folder in it, too.
-    pub fn open(&self, environment: &BTreeMap<String, String>) -> Result<(Arc<dyn ObjectStore>, Path), String> {
+    pub(crate) fn open(&self, environment: &BTreeMap<String, String>) -> Result<(Arc<dyn ObjectStore>, Path), String> {
         let (scheme, folder) = ObjectStoreScheme::parse(&self.url).map_err(|error| error.to_string())?;
         let url = self.url.as_str();
         let retry = RetryConfig {
