@@ -9,6 +9,7 @@ pub mod error;
 pub mod progress;
 pub mod shell;
 
+pub mod doctor;
 pub mod git;
 pub mod process;
 pub mod project;

@@ -12,6 +12,7 @@ const ROOMS: &[(&str, MayImport)] = &[
     ("context", Only(&["shell"])),
     ("shell", Only(&[])),
     ("dev", Only(&["host", "plugins", "runtime", "toolchain", "component", "project"])),
+    ("doctor", Only(&["toolchain", "project", "oci"])),
     ("scaffold", Only(&["git", "process", "project"])),
     ("toolchain", Only(&["component", "process", "project", "wit"])),
     ("host", Only(&["plugins", "runtime", "component"])),

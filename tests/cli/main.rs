@@ -18,6 +18,7 @@ mod dev_process;
 mod dev_settings;
 mod dev_swaps;
 mod dev_watching;
+mod doctor;
 mod http;
 mod inspect;
 mod network;
