@@ -11,6 +11,7 @@ const ROOMS: &[(&str, MayImport)] = &[
     ("cli", Anything),
     ("context", Only(&["shell"])),
     ("shell", Only(&[])),
+    ("embed", Only(&["host", "plugins", "runtime"])),
     ("dev", Only(&["host", "plugins", "runtime", "toolchain", "component", "project"])),
     ("doctor", Only(&["toolchain", "project", "oci"])),
     ("scaffold", Only(&["git", "process", "project"])),

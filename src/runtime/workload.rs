@@ -66,7 +66,8 @@ pub struct Component {
     pub name: String,
     /// The component's bytes.
     pub bytes: Arc<[u8]>,
-    /// The digest of the bytes, `sha256:…`: the key of everything that is cached for them.
+    /// The digest of the bytes, `sha256:…`: the key of everything that is cached for them. A host that is
+    /// given an empty one works it out.
     pub digest: String,
     /// What only this component has.
     pub local: LocalResources,
@@ -74,6 +75,13 @@ pub struct Component {
     pub pool_size: u32,
     /// The most calls at one time; 0: the host's default.
     pub max_invocations: u32,
+}
+
+impl Component {
+    /// A component with this name, these bytes and nothing else.
+    pub fn new(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Component { name: name.into(), bytes: bytes.into(), ..Component::default() }
+    }
 }
 
 /// What one component has for itself and no other member of the workload sees.

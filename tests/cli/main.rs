@@ -19,6 +19,8 @@ mod dev_settings;
 mod dev_swaps;
 mod dev_watching;
 mod doctor;
+mod embed;
+mod embed_examples;
 mod http;
 mod inspect;
 mod network;

@@ -50,6 +50,11 @@ pub fn shop_cart() -> Vec<u8> {
     read("wasm32-wasip2/release/shop_cart.wasm")
 }
 
+/// Imports what the plugin of `examples/custom_plugin` provides.
+pub fn table_reader() -> Vec<u8> {
+    read("wasm32-wasip2/release/table_reader.wasm")
+}
+
 /// Imports what nobody provides.
 pub fn missing_import() -> Vec<u8> {
     read("wasm32-wasip2/release/missing_import.wasm")
