@@ -16,6 +16,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use super::report::{Feed, Report};
 use crate::host::Slot;
 use crate::runtime::fault;
+use crate::runtime::http::call::NoAnswer;
 use crate::runtime::http::{Body, Handler, Notice, full, plain};
 use crate::runtime::observer::{Observer, RequestRecord};
 
@@ -67,7 +68,11 @@ impl Gateway {
             },
             Err(no_answer) => {
                 let details = no_answer.fault().map(|fault| fault::render(fault)).unwrap_or_default();
-                page(no_answer.status(), no_answer.short_reason(), &details, html, false)
+                let mut response = page(no_answer.status(), no_answer.short_reason(), &details, html, false);
+                if matches!(no_answer, NoAnswer::Busy) {
+                    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                }
+                response
             }
         }
     }
