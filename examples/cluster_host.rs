@@ -142,6 +142,9 @@ async fn start(host: &impl HostApi, command: Command) -> Result<WorkloadStatus> 
         let name = if message.name.is_empty() { format!("component-{index}") } else { message.name };
         components.push(Component {
             local: LocalResources {
+                memory_limit_mb: positive(message.local_resources.memory_limit_mb).map(u64::from),
+                // Thousandths of a core there, hundredths here.
+                cpu_limit: positive(message.local_resources.cpu_limit).map(|limit| limit.div_ceil(10)),
                 environment: message.local_resources.environment,
                 config: message.local_resources.config,
                 network: NetworkRules {
@@ -150,9 +153,9 @@ async fn start(host: &impl HostApi, command: Command) -> Result<WorkloadStatus> 
                 },
                 ..LocalResources::default()
             },
-            // Zero or less: not configured.
-            pool_size: u32::try_from(message.pool_size).unwrap_or(0),
-            max_invocations: u32::try_from(message.max_invocations).unwrap_or(0),
+            pool_size: positive(message.pool_size).unwrap_or(0),
+            max_invocations: positive(message.max_invocations).unwrap_or(0),
+            max_concurrency: positive(message.max_concurrency).unwrap_or(0),
             ..Component::new(name, bytes)
         });
     }
@@ -167,6 +170,11 @@ async fn start(host: &impl HostApi, command: Command) -> Result<WorkloadStatus> 
     };
     let request = WorkloadStartRequest { workload_id: command.workload_id, workload };
     Ok(host.workload_start(request).await?.workload_status)
+}
+
+/// Zero or less is not configured.
+fn positive(number: i32) -> Option<u32> {
+    u32::try_from(number).ok().filter(|number| *number > 0)
 }
 
 /// Every command: what one does not have stays empty.
@@ -207,11 +215,17 @@ struct ComponentMessage {
     pool_size: i32,
     #[serde(alias = "max_invocations")]
     max_invocations: i32,
+    #[serde(alias = "max_concurrency")]
+    max_concurrency: i32,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct LocalMessage {
+    #[serde(alias = "memory_limit_mb")]
+    memory_limit_mb: i32,
+    #[serde(alias = "cpu_limit")]
+    cpu_limit: i32,
     environment: BTreeMap<String, String>,
     config: BTreeMap<String, String>,
     #[serde(alias = "allowed_hosts")]

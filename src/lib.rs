@@ -14,6 +14,7 @@ mod context;
 mod error;
 mod shell;
 
+mod doctor;
 mod git;
 mod process;
 mod project;

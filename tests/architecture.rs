@@ -13,6 +13,7 @@ const ROOMS: &[(&str, MayImport)] = &[
     ("shell", Only(&[])),
     ("embed", Only(&["host", "plugins", "runtime"])),
     ("dev", Only(&["host", "plugins", "runtime", "toolchain", "component", "project"])),
+    ("doctor", Only(&["toolchain", "project", "oci"])),
     ("scaffold", Only(&["git", "process", "project"])),
     ("toolchain", Only(&["component", "process", "project", "wit"])),
     ("host", Only(&["plugins", "runtime", "component"])),

@@ -9,7 +9,7 @@ use crate::component;
 use crate::error::{Context, Error, Result};
 use crate::plugins::catalog;
 use crate::project::Project;
-use crate::project::settings::DevComponent;
+use crate::project::settings::{self, DevComponent};
 use crate::runtime::limits::Limits;
 use crate::runtime::network::policy::Policy;
 use crate::runtime::network::{Outbound, OutboundOptions};
@@ -37,20 +37,18 @@ impl Binary {
 /// has the binaries of sidecar projects by name.
 pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binary>) -> Result<Workload> {
     let dev = &project.settings.dev;
-    let volumes: Vec<Volume> = dev
-        .volumes
-        .iter()
-        .map(|volume| Volume { name: volume.guest_path.clone(), host_path: project.root.join(&volume.host_path) })
-        .collect();
-    let mounts: Vec<VolumeMount> = dev
-        .volumes
-        .iter()
-        .map(|volume| VolumeMount {
-            volume: volume.guest_path.clone(),
-            mount_path: volume.guest_path.clone(),
-            read_only: volume.read_only,
-        })
-        .collect();
+    // Told apart by where they are found: no component has two at one place.
+    let volume = |of: &str, volume: &settings::Volume| Volume {
+        name: format!("{of}{}", volume.guest_path),
+        host_path: project.root.join(&volume.host_path),
+    };
+    let mount = |of: &str, volume: &settings::Volume| VolumeMount {
+        volume: format!("{of}{}", volume.guest_path),
+        mount_path: volume.guest_path.clone(),
+        read_only: volume.read_only,
+    };
+    let mut volumes: Vec<Volume> = dev.volumes.iter().map(|shared| volume("", shared)).collect();
+    let mounts: Vec<VolumeMount> = dev.volumes.iter().map(|shared| mount("", shared)).collect();
     let local = |environment: &BTreeMap<String, String>,
                  files: &[String],
                  config: &BTreeMap<String, String>,
@@ -60,6 +58,7 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
             config: config.clone(),
             volume_mounts: mounts.clone(),
             memory_limit_mb: dev.memory_limit_mb,
+            cpu_limit: dev.cpu_limit,
             network,
         })
     };
@@ -70,24 +69,25 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
         local: local(&dev.environment, &dev.env_files, &dev.config, main_rules(project))?,
         pool_size: dev.pool_size.unwrap_or(0),
         max_invocations: dev.max_invocations.unwrap_or(0),
+        max_concurrency: dev.max_concurrency.unwrap_or(0),
     }];
     for (index, sidecar) in dev.components.iter().enumerate() {
         let binary = match built.get(&sidecar.name) {
             Some(binary) => binary.clone(),
             None => from_file(project, sidecar)?,
         };
+        let mut local =
+            local(&sidecar.environment, &sidecar.env_files, &sidecar.config, sidecar_rules(project, index, sidecar))?;
+        volumes.extend(sidecar.volumes.iter().map(|own| volume(&sidecar.name, own)));
+        local.volume_mounts.extend(sidecar.volumes.iter().map(|own| mount(&sidecar.name, own)));
         components.push(Component {
             name: sidecar.name.clone(),
             bytes: binary.bytes,
             digest: binary.digest,
-            local: local(
-                &sidecar.environment,
-                &sidecar.env_files,
-                &sidecar.config,
-                sidecar_rules(project, index, sidecar),
-            )?,
+            local,
             pool_size: dev.pool_size.unwrap_or(0),
             max_invocations: dev.max_invocations.unwrap_or(0),
+            max_concurrency: dev.max_concurrency.unwrap_or(0),
         });
     }
     let host_interfaces = dev

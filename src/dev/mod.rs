@@ -591,7 +591,9 @@ fn scope_of(project: &Project, nodes: &[NodeState], generated: &BTreeSet<PathBuf
         outputs.extend(path.as_ref().map(|path| project.root.join(path)));
     }
     // What components write to their volumes is no edit.
-    outputs.extend(project.settings.dev.volumes.iter().map(|volume| project.root.join(&volume.host_path)));
+    let dev = &project.settings.dev;
+    let volumes = dev.volumes.iter().chain(dev.components.iter().flat_map(|component| &component.volumes));
+    outputs.extend(volumes.map(|volume| project.root.join(&volume.host_path)));
     // The server looks at these itself; nothing is built of them.
     if let Some(files) = tls_files(project) {
         outputs.extend([files.cert, files.key].into_iter().chain(files.ca));

@@ -9,6 +9,7 @@ use crate::plugins::Installed;
 use crate::plugins::bindings::{MessageHandlerPre, wasmcloud::messaging::types};
 use crate::plugins::messaging::{Broker, BrokerMessage, Handler, Subscription, subscriptions_of};
 use crate::runtime::capability::GuestOf;
+use crate::runtime::cpu;
 use crate::runtime::fault;
 use crate::runtime::prepare::Prepared;
 use crate::runtime::stdio::CallOutput;
@@ -65,10 +66,13 @@ impl Handler for MessageComponent {
     fn handle(&self, message: BrokerMessage) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             let member = &self.member;
+            // The broker holds further messages back; each call ends in its time.
+            let Ok(_permit) = member.calls.acquire().await else { return Err("the component is gone".into()) };
             let what = format!("message to {}", message.subject);
             let output = member.output();
             let limit = member.limits.request_time;
-            let error = match tokio::time::timeout(limit, self.call(message, &output)).await {
+            let work = cpu::held(member.cpu(), Box::pin(self.call(message, &output)));
+            let error = match tokio::time::timeout(limit, work).await {
                 Ok(Ok(Ok(()))) => return Ok(()),
                 // What the component itself says goes to whoever waits for an answer, and to the terminal.
                 Ok(Ok(Err(reason))) => wasmtime::Error::msg(format!("it refused the message: {reason}")),

@@ -38,8 +38,6 @@ use plan::Unit;
 /// Compiled components that are kept although nothing runs them: an edit that is taken back, a
 /// sidecar that stays the same.
 const KEPT: usize = 8;
-/// How long the first instance of a component may take to start.
-const START_TIME: Duration = Duration::from_secs(30);
 
 /// Makes workloads ready to run in this process.
 pub struct Core {
@@ -267,14 +265,6 @@ impl Core {
                         .into()
                 }
             })?;
-        if let Some(import) = composed.personal.iter().find(|import| compose::is_of_0_3(&import.interface)) {
-            let member = &components[import.part].name;
-            let message = format!("not supported yet: `{}` of a component that others are linked to", import.interface);
-            return Err(Error::failed(message)
-                .cause(format!("`{member}` imports it, and calls or is called by another component"))
-                .hint("let this component use WASI 0.2 for it, or have no calls between components")
-                .into());
-        }
         let code = self.engine.compile(&composed.bytes).map_err(unusable)?;
         Ok(Compiled { code, personal: composed.personal })
     }
@@ -301,13 +291,16 @@ async fn try_instance(member: &Arc<Prepared<Installed>>) -> Result<()> {
             .details(crate::runtime::fault::render(&fault))
     };
     let mut store = member.store(&output).map_err(failed)?;
-    match tokio::time::timeout(START_TIME, member.pre().instantiate_async(&mut store)).await {
+    // A request's time has to be enough for its instance, too.
+    let limit = member.limits.request_time;
+    match tokio::time::timeout(limit, member.pre().instantiate_async(&mut store)).await {
         Ok(started) => started.map(drop).map_err(failed),
-        Err(_) => Err(Error::failed(format!(
-            "the component `{}` was not started after {} seconds",
-            member.name,
-            START_TIME.as_secs()
-        ))),
+        Err(_) => {
+            let seconds = limit.as_secs_f64();
+            Err(Error::failed(format!("the component `{}` was not started within {seconds} s", member.name))
+                .cause("that is the time of a request, and each may need a new instance")
+                .hint("what it does before its first call may be too much or without an end"))
+        }
     }
 }
 

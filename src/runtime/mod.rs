@@ -6,6 +6,7 @@
 
 pub mod capability;
 pub mod compose;
+pub mod cpu;
 pub mod engine;
 pub mod fault;
 mod function_cache;
@@ -15,6 +16,7 @@ pub mod limits;
 pub mod network;
 pub mod observer;
 mod personal;
+mod personal3;
 pub mod prepare;
 pub mod stdio;
 pub mod tls;

@@ -75,6 +75,9 @@ pub struct Component {
     pub pool_size: u32,
     /// The most calls at one time; 0: the host's default.
     pub max_invocations: u32,
+    /// The most requests that a kept instance works on at the same time, where its WASI generation
+    /// (0.3) has that; 0: one.
+    pub max_concurrency: u32,
 }
 
 impl Component {
@@ -95,6 +98,8 @@ pub struct LocalResources {
     pub volume_mounts: Vec<VolumeMount>,
     /// The most memory of an instance, in MiB; `None`: the host's default.
     pub memory_limit_mb: Option<u64>,
+    /// The most that all of its calls together run for, in percent of one core; `None`: any.
+    pub cpu_limit: Option<u32>,
     /// What it may reach on the network.
     pub network: Rules,
 }

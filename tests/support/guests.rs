@@ -35,6 +35,11 @@ pub fn probe3() -> Vec<u8> {
     read("wasm32-wasip2/release/probe3.wasm")
 }
 
+/// Does what no component should.
+pub fn rogue() -> Vec<u8> {
+    read("wasm32-wasip2/release/rogue.wasm")
+}
+
 /// Answers messages.
 pub fn echo_worker() -> Vec<u8> {
     read("wasm32-wasip2/release/echo_worker.wasm")
@@ -53,6 +58,16 @@ pub fn shop_cart() -> Vec<u8> {
 /// Imports what the plugin of `examples/custom_plugin` provides.
 pub fn table_reader() -> Vec<u8> {
     read("wasm32-wasip2/release/table_reader.wasm")
+}
+
+/// Answers HTTP requests with the help of [`relay_back`], in WASI 0.3.
+pub fn relay_front() -> Vec<u8> {
+    read("wasm32-wasip2/release/relay_front.wasm")
+}
+
+/// Exports what [`relay_front`] imports.
+pub fn relay_back() -> Vec<u8> {
+    read("wasm32-wasip2/release/relay_back.wasm")
 }
 
 /// Imports what nobody provides.
