@@ -4,6 +4,7 @@
 //! ([`capability`]); never a project, a setting, or a concrete capability. Start with
 //! [`engine::Engine`] and [`workload::Workload`], then [`prepare`] and [`http`].
 
+pub mod callee;
 pub mod capability;
 pub mod compose;
 pub mod engine;
@@ -16,6 +17,7 @@ pub mod network;
 pub mod observer;
 mod personal;
 pub mod prepare;
+pub mod service;
 pub mod stdio;
 pub mod tls;
 pub mod workload;

@@ -15,6 +15,7 @@ mod dev_guests;
 mod dev_links;
 mod dev_pool;
 mod dev_process;
+mod dev_services;
 mod dev_settings;
 mod dev_swaps;
 mod dev_watching;
