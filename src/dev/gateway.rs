@@ -64,7 +64,10 @@ impl Gateway {
             };
         };
         let Some(component) = ready.http() else {
-            let text = "the component answers no HTTP requests: it does not export `wasi:http/incoming-handler`";
+            let text = match ready.workload().service {
+                Some(_) => "the workload is a service without a component that answers HTTP requests",
+                None => "the component answers no HTTP requests: it does not export `wasi:http/incoming-handler`",
+            };
             return plain(StatusCode::NOT_FOUND, format!("{text}\n"));
         };
         match component.answer(request, scheme_of(scheme)).await {

@@ -15,6 +15,10 @@ pub trait Observer: Send + Sync + 'static {
     fn network(&self, notice: NetworkNotice) {
         let _ = notice;
     }
+    /// A service has come into another state.
+    fn service(&self, record: ServiceRecord) {
+        let _ = record;
+    }
 }
 
 /// One request, when its response is over.
@@ -101,6 +105,41 @@ pub struct NetworkNotice {
     pub hint: Option<String>,
     /// Whether it was denied by the network policy.
     pub denied: bool,
+}
+
+/// How a service is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceRecord {
+    /// The component's name in its workload.
+    pub service: Arc<str>,
+    pub state: ServiceState,
+    /// How often it was started again since this version of it was started.
+    pub restarts: u64,
+    /// The version of the workload that brought it.
+    pub generation: u64,
+}
+
+/// The life of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceState {
+    /// Being instantiated.
+    Starting,
+    /// At work.
+    Running,
+    /// It failed, and is started again after a pause.
+    BackingOff {
+        reason: String,
+        pause: Duration,
+        /// Which of the restarts that it may have in a row this is.
+        attempt: u64,
+        most: u64,
+    },
+    /// It has ended well, and is not started again.
+    Completed,
+    /// It has failed too often, and is not started again.
+    Failed { reason: String },
+    /// It was stopped: a newer version takes its place, or the workload ends.
+    Stopped,
 }
 
 /// Shows nothing.

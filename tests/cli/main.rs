@@ -16,6 +16,7 @@ mod dev_links;
 mod dev_misbehaving;
 mod dev_pool;
 mod dev_process;
+mod dev_services;
 mod dev_settings;
 mod dev_swaps;
 mod dev_watching;
