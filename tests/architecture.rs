@@ -15,6 +15,7 @@ const ROOMS: &[(&str, MayImport)] = &[
     ("scaffold", Only(&["git", "process", "project"])),
     ("toolchain", Only(&["component", "process", "project", "wit"])),
     ("host", Only(&["plugins", "runtime", "component"])),
+    ("telemetry", Only(&["runtime"])),
     ("plugins", Only(&["runtime", "component"])),
     ("runtime", Only(&["component"])),
     ("wit", Only(&["git", "oci"])),

@@ -17,7 +17,7 @@ use super::report::{Feed, Report};
 use crate::host::Slot;
 use crate::runtime::fault;
 use crate::runtime::http::{Body, Handler, Notice, full, plain};
-use crate::runtime::observer::{Observer, RequestRecord};
+use crate::runtime::observer::{CallId, Observer, RequestRecord};
 
 /// The state of the loop, as far as a client is concerned.
 pub enum Status {
@@ -86,6 +86,8 @@ impl Handler for Gateway {
     fn notice(&self, notice: Notice) {
         match notice {
             Notice::Refused { status, request: Some((method, path)), .. } => self.feed.request(RequestRecord {
+                call: CallId::default(),
+                scheme: "http",
                 method,
                 path,
                 status: status.as_u16(),

@@ -30,6 +30,7 @@ use crate::project::{self, Project, settings};
 use crate::runtime::engine::{Engine, EngineOptions};
 use crate::runtime::http::server::{Bound, ServeOptions, Server, ServerLimits};
 use crate::runtime::http::tls::{Certificates, TlsFiles};
+use crate::runtime::observer::{Both, Observer};
 use crate::toolchain::{self, BuildOptions, BuildReport, ToolOutput, WitFetch};
 use assemble::Binary;
 use gateway::{Gateway, Status};
@@ -70,6 +71,8 @@ pub struct Options {
     pub wit: WitFetch,
     /// Where compiled code, stamps and WIT packages are kept.
     pub cache: PathBuf,
+    /// Who sees what guests do, beside the feed.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// What the user wants of a running loop.
@@ -106,7 +109,11 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
         capabilities.fresh(&assemble::id(&project)).await?;
     }
     let engine = Engine::new(&EngineOptions { cache_dir: Some(opts.cache.join("engine")) })?;
-    let host = Arc::new(Host::new(engine, capabilities, Arc::new(feed.clone()))?);
+    let mut observer: Arc<dyn Observer> = Arc::new(feed.clone());
+    if let Some(other) = &opts.observer {
+        observer = Arc::new(Both(observer, other.clone()));
+    }
+    let host = Arc::new(Host::new(engine, capabilities, observer)?);
     host.replace_outbound(outbound);
 
     let (inputs, mut inbox) = mpsc::unbounded_channel();

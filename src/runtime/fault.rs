@@ -5,9 +5,10 @@ use std::sync::Arc;
 use wasmtime::{Trap, WasmBacktrace};
 
 use super::observer::{Fault, Frame};
+use super::stdio::LastWords;
 
 /// Describes the failure of a call of `component` while it did `what`.
-pub fn describe(component: &Arc<str>, what: String, error: &wasmtime::Error, stderr: Vec<String>) -> Arc<Fault> {
+pub fn describe(component: &Arc<str>, what: String, error: &wasmtime::Error, last: LastWords) -> Arc<Fault> {
     let mut reason = match error.downcast_ref::<Trap>() {
         Some(trap) => trap_in_words(*trap),
         None => error.root_cause().to_string(),
@@ -16,7 +17,8 @@ pub fn describe(component: &Arc<str>, what: String, error: &wasmtime::Error, std
     if let Some(function) = endless_recursion(&frames) {
         reason = format!("{reason}; `{function}` calls itself again and again");
     }
-    Arc::new(Fault { component: component.clone(), what, reason, frames, stderr })
+    let LastWords { stderr, call } = last;
+    Arc::new(Fault { component: component.clone(), what, reason, frames, stderr, call })
 }
 
 /// What a trap means for somebody who wrote the component.

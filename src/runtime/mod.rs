@@ -18,4 +18,5 @@ mod personal;
 pub mod prepare;
 pub mod stdio;
 pub mod tls;
+pub mod trace;
 pub mod workload;

@@ -299,7 +299,7 @@ fn handlers_subscribe_again_when_nats_was_away() {
     let mut nats = Server::nats();
     nats.stop();
     let sandbox = Sandbox::new();
-    let root = shop_with_worker(&sandbox, "shop", &format!("url: '{}'", nats.url()));
+    let root = shop_with_worker(&sandbox, "shop", &format!("url: '{}', subscriptions: 'tasks.>'", nats.url()));
     let mut dev = sandbox.dev(&root, &[]);
     dev.ready();
     let echo = "/request?subject=tasks.echo&timeout=1000";

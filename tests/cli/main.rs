@@ -25,6 +25,7 @@ mod new;
 mod oci;
 mod oci_supply;
 mod oci_transfer;
+mod telemetry;
 mod templates;
 mod terminals;
 mod wit;

@@ -35,6 +35,11 @@ pub fn probe3() -> Vec<u8> {
     read("wasm32-wasip2/release/probe3.wasm")
 }
 
+/// Records what it does through `wasi:otel`.
+pub fn recorder() -> Vec<u8> {
+    read("wasm32-wasip2/release/recorder.wasm")
+}
+
 /// Answers messages.
 pub fn echo_worker() -> Vec<u8> {
     read("wasm32-wasip2/release/echo_worker.wasm")

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime::component::{Linker, Resource};
 
-use super::ForComponent;
-use super::backend::{Backend, BucketId, Error, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use super::backend::{Backend, BucketId, Error, MAX_BATCH_BYTES, MAX_KEY_BYTES};
+use super::{ForComponent, Rules};
 use crate::plugins::bindings::wasi::keyvalue0_2_0_draft::{atomics, batch, store};
 use crate::plugins::view::{View, ViewOf, Views};
+use crate::runtime::trace;
 
 /// What an empty identifier opens.
 const DEFAULT_BUCKET: &str = "default";
@@ -20,6 +21,26 @@ const PAGE: usize = 1000;
 pub struct Bucket {
     pub id: BucketId,
     pub backend: Arc<dyn Backend>,
+    pub rules: Arc<Rules>,
+}
+
+impl Rules {
+    /// Fails where nothing may be changed.
+    pub fn permit_change(&self) -> Result<(), Error> {
+        if self.read_only { Err(Error::AccessDenied) } else { Ok(()) }
+    }
+
+    /// Fails where nothing may be changed, and when a value is too large.
+    pub fn permit_value(&self, key: &str, value: Vec<u8>) -> Result<Bytes, Error> {
+        self.permit_change()?;
+        match value.len() > self.max_value {
+            true => {
+                let (limit, size) = (self.max_value >> 20, value.len());
+                Err(Error::other(format!("the value of `{key}` is larger than {limit} MiB: it has {size} bytes")))
+            }
+            false => Ok(Bytes::from(value)),
+        }
+    }
 }
 
 /// Puts the interfaces into a linker.
@@ -30,10 +51,9 @@ pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForCompon
 }
 
 impl<'a> View<'a, ForComponent> {
-    /// A bucket and the backend that has it, neither borrowed from this view.
-    fn open(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<(BucketId, Arc<dyn Backend>)> {
-        let bucket = self.table.get(bucket)?;
-        Ok((bucket.id.clone(), bucket.backend.clone()))
+    /// A bucket with the backend that has it, not borrowed from this view.
+    fn open(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<Bucket> {
+        Ok(self.table.get(bucket)?.clone())
     }
 }
 
@@ -67,15 +87,17 @@ impl store::Host for View<'_, ForComponent> {
             return Ok(Err(error.into()));
         }
         let identifier = if identifier.is_empty() { DEFAULT_BUCKET } else { &identifier };
-        let (id, backend) = self.state.bucket(identifier);
-        Ok(Ok(self.table.push(Bucket { id, backend })?))
+        match self.state.bucket(identifier) {
+            Ok(bucket) => Ok(Ok(self.table.push(bucket)?)),
+            Err(error) => Ok(Err(error.into())),
+        }
     }
 }
 
 impl store::HostBucket for View<'_, ForComponent> {
     async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Reply<Option<Vec<u8>>> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async {
+        let Bucket { id, backend, .. } = View::open(self, &bucket)?;
+        reply("get", &id, async {
             check("key", &key)?;
             let values = backend.get_many(&id, std::slice::from_ref(&key)).await?;
             Ok(values.into_iter().next().flatten().map(Vec::from))
@@ -84,13 +106,14 @@ impl store::HostBucket for View<'_, ForComponent> {
     }
 
     async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Reply<()> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async { backend.set_many(&id, checked_pairs(vec![(key, value)])?).await }).await
+        let Bucket { id, backend, rules } = View::open(self, &bucket)?;
+        reply("set", &id, async { backend.set_many(&id, checked_pairs(&rules, vec![(key, value)])?).await }).await
     }
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Reply<()> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async {
+        let Bucket { id, backend, rules } = View::open(self, &bucket)?;
+        reply("delete", &id, async {
+            rules.permit_change()?;
             check("key", &key)?;
             backend.delete_many(&id, vec![key]).await
         })
@@ -98,8 +121,8 @@ impl store::HostBucket for View<'_, ForComponent> {
     }
 
     async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Reply<bool> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async {
+        let Bucket { id, backend, .. } = View::open(self, &bucket)?;
+        reply("exists", &id, async {
             check("key", &key)?;
             backend.exists(&id, &key).await
         })
@@ -107,8 +130,8 @@ impl store::HostBucket for View<'_, ForComponent> {
     }
 
     async fn list_keys(&mut self, bucket: Resource<Bucket>, cursor: Option<u64>) -> Reply<store::KeyResponse> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(self.state.page(&*backend, &id, cursor)).await
+        let Bucket { id, backend, .. } = View::open(self, &bucket)?;
+        reply("list-keys", &id, self.state.page(&*backend, &id, cursor)).await
     }
 
     async fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
@@ -119,8 +142,9 @@ impl store::HostBucket for View<'_, ForComponent> {
 
 impl atomics::Host for View<'_, ForComponent> {
     async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: u64) -> Reply<u64> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async {
+        let Bucket { id, backend, rules } = View::open(self, &bucket)?;
+        reply("increment", &id, async {
+            rules.permit_change()?;
             check("key", &key)?;
             backend.increment(&id, &key, delta).await
         })
@@ -130,8 +154,8 @@ impl atomics::Host for View<'_, ForComponent> {
 
 impl batch::Host for View<'_, ForComponent> {
     async fn get_many(&mut self, bucket: Resource<Bucket>, keys: Vec<String>) -> Reply<Vec<Option<(String, Vec<u8>)>>> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async {
+        let Bucket { id, backend, .. } = View::open(self, &bucket)?;
+        reply("get-many", &id, async {
             keys.iter().try_for_each(|key| check("key", key))?;
             let values = backend.get_many(&id, &keys).await?;
             let pairs = keys.into_iter().zip(values);
@@ -141,13 +165,14 @@ impl batch::Host for View<'_, ForComponent> {
     }
 
     async fn set_many(&mut self, bucket: Resource<Bucket>, pairs: Vec<(String, Vec<u8>)>) -> Reply<()> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async { backend.set_many(&id, checked_pairs(pairs)?).await }).await
+        let Bucket { id, backend, rules } = View::open(self, &bucket)?;
+        reply("set-many", &id, async { backend.set_many(&id, checked_pairs(&rules, pairs)?).await }).await
     }
 
     async fn delete_many(&mut self, bucket: Resource<Bucket>, keys: Vec<String>) -> Reply<()> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async {
+        let Bucket { id, backend, rules } = View::open(self, &bucket)?;
+        reply("delete-many", &id, async {
+            rules.permit_change()?;
             keys.iter().try_for_each(|key| check("key", key))?;
             backend.delete_many(&id, keys).await
         })
@@ -155,8 +180,12 @@ impl batch::Host for View<'_, ForComponent> {
     }
 }
 
-async fn reply<T>(result: impl Future<Output = Result<T, Error>>) -> Reply<T> {
-    Ok(result.await.map_err(store::Error::from))
+async fn reply<T>(
+    operation: &'static str,
+    bucket: &BucketId,
+    result: impl Future<Output = Result<T, Error>>,
+) -> Reply<T> {
+    Ok(trace::capability("keyvalue", operation, &bucket.name, result).await.map_err(store::Error::from))
 }
 
 /// Fails when a key or an identifier is too long.
@@ -171,12 +200,12 @@ pub fn check(what: &str, name: &str) -> Result<(), Error> {
     }
 }
 
-fn checked_pairs(pairs: Vec<(String, Vec<u8>)>) -> Result<Vec<(String, Bytes)>, Error> {
+fn checked_pairs(rules: &Rules, pairs: Vec<(String, Vec<u8>)>) -> Result<Vec<(String, Bytes)>, Error> {
     let mut total = 0;
     let mut checked = Vec::with_capacity(pairs.len());
     for (key, value) in pairs {
         check("key", &key)?;
-        let value = checked_value(&key, value)?;
+        let value = rules.permit_value(&key, value)?;
         total += value.len();
         checked.push((key, value));
     }
@@ -185,17 +214,6 @@ fn checked_pairs(pairs: Vec<(String, Vec<u8>)>) -> Result<Vec<(String, Bytes)>, 
         return Err(Error::other(format!("the values are more than {limit} MiB together: use smaller batches")));
     }
     Ok(checked)
-}
-
-/// Fails when a value is too large.
-pub fn checked_value(key: &str, value: Vec<u8>) -> Result<Bytes, Error> {
-    match value.len() > MAX_VALUE_BYTES {
-        true => {
-            let (limit, size) = (MAX_VALUE_BYTES >> 20, value.len());
-            Err(Error::other(format!("the value of `{key}` is larger than {limit} MiB: it has {size} bytes")))
-        }
-        false => Ok(Bytes::from(value)),
-    }
 }
 
 impl From<Error> for store::Error {
@@ -210,6 +228,7 @@ impl From<Error> for store::Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MAX_VALUE_BYTES;
     use super::super::tests::in_memory;
     use super::*;
     use crate::plugins::bindings::wasi::keyvalue0_2_0_draft::atomics::Host as _;
