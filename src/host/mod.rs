@@ -6,6 +6,7 @@
 pub mod link;
 mod messages;
 mod plan;
+mod watches;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,6 +82,7 @@ pub struct Ready {
     generation: u64,
     http: Option<HttpComponent<Installed>>,
     messages: messages::Handlers,
+    watches: watches::Watches,
     /// How long each stage took.
     pub times: Times,
 }
@@ -194,9 +196,10 @@ impl Host {
             .map_err(|error| {
                 Error::failed("the component's HTTP handler cannot be called").cause(format!("{error:#}"))
             })?;
-        let messages = messages::Handlers::of(&workload, &members, capabilities)?;
+        let messages = messages::Handlers::of(&workload, &members, capabilities.clone())?;
+        let watches = watches::Watches::of(&workload, &members, capabilities)?;
         let times = Times { compile, link: begun.elapsed() - compile };
-        Ok(Ready { workload, generation, http, messages, times })
+        Ok(Ready { workload, generation, http, messages, watches, times })
     }
 
     /// Compiles a component, or what several are composed to.
@@ -297,6 +300,7 @@ impl Slot {
     pub fn activate(&self, ready: Ready) -> Arc<Ready> {
         let ready = Arc::new(ready);
         ready.messages.subscribe(&ready.workload.id());
+        ready.watches.begin(&ready.workload.id());
         self.serving.store(Some(ready.clone()));
         ready
     }

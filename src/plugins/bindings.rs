@@ -62,5 +62,21 @@ mod exports {
     });
 }
 
+/// What guests export: the world `wash:host/key-watcher`.
+mod watching {
+    wasmtime::component::bindgen!({
+        path: ["wit/wasmcloud-messaging-0.2.0", "wit/deps/io.wit", "wit/deps/clocks.wit", "wit/wasi-keyvalue-0.2.0-draft",
+            "wit/wasi-keyvalue-0.2.0-draft2", "wit/wasi-blobstore-0.2.0-draft", "wit/wasi-config-0.2.0-rc.1", "wit/wasi-config-0.2.0-draft",
+            "wit/wasi-logging-0.1.0-draft", "wit/wasi-otel-0.2.0-rc.2", "wit/wash-host"],
+        world: "wash:host/key-watcher",
+        exports: { default: async },
+        require_store_data_send: true,
+        with: {
+            "wasi:keyvalue/store@0.2.0-draft": super::imports::wasi::keyvalue0_2_0_draft::store,
+        },
+    });
+}
+
 pub use exports::{MessageHandler, MessageHandlerPre};
 pub use imports::{wasi, wasmcloud};
+pub use watching::{KeyWatcher, KeyWatcherPre};

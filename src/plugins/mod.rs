@@ -104,6 +104,11 @@ impl Installed {
         &self.messaging
     }
 
+    /// The buckets of `wasi:keyvalue`.
+    pub fn keyvalue(&self) -> &Keyvalue {
+        &self.keyvalue
+    }
+
     /// Drops what a workload has in memory: for a workload that has stopped.
     pub fn forget(&self, workload: &WorkloadId) {
         self.keyvalue.forget(workload);

@@ -35,6 +35,11 @@ pub fn probe3() -> Vec<u8> {
     read("wasm32-wasip2/release/probe3.wasm")
 }
 
+/// Is told of changes in key-value buckets.
+pub fn key_watcher() -> Vec<u8> {
+    read("wasm32-wasip2/release/key_watcher.wasm")
+}
+
 /// Records what it does through `wasi:otel`.
 pub fn recorder() -> Vec<u8> {
     read("wasm32-wasip2/release/recorder.wasm")

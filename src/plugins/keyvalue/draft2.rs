@@ -62,7 +62,7 @@ impl Bucket {
         for _ in 0..ATTEMPTS {
             let seen = self.value(key).await?;
             let sum = signed_sum(key, seen.as_deref(), delta)?;
-            if self.backend.swap(&self.id, key, seen, Bytes::from(sum.to_string())).await? {
+            if self.swap(key, seen, Bytes::from(sum.to_string())).await? {
                 return Ok(sum);
             }
         }
@@ -122,7 +122,7 @@ impl atomics::Host for View<'_, ForComponent> {
         let Cas { bucket, key, seen } = self.table.delete(cas)?;
         let swapped = async {
             let value = bucket.rules.permit_value(&key, value)?;
-            match bucket.backend.swap(&bucket.id, &key, seen, value).await? {
+            match bucket.swap(&key, seen, value).await? {
                 true => Ok(None),
                 false => bucket.value(&key).await.map(Some),
             }

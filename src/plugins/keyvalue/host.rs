@@ -6,10 +6,12 @@ use bytes::Bytes;
 use wasmtime::component::{Linker, Resource};
 
 use super::backend::{Backend, BucketId, Error, MAX_BATCH_BYTES, MAX_KEY_BYTES};
+use super::watch::{Change, Watchers};
 use super::{ForComponent, Rules};
 use crate::plugins::bindings::wasi::keyvalue0_2_0_draft::{atomics, batch, store};
 use crate::plugins::view::{View, ViewOf, Views};
 use crate::runtime::trace;
+use crate::runtime::workload::WorkloadId;
 
 /// What an empty identifier opens.
 const DEFAULT_BUCKET: &str = "default";
@@ -22,6 +24,55 @@ pub struct Bucket {
     pub id: BucketId,
     pub backend: Arc<dyn Backend>,
     pub rules: Arc<Rules>,
+    /// The workload whose component opened it.
+    pub opened_by: WorkloadId,
+    pub watchers: Arc<Watchers>,
+}
+
+impl Bucket {
+    /// Stores several pairs, and tells of it.
+    pub async fn set_many(&self, pairs: Vec<(String, Bytes)>) -> Result<(), Error> {
+        let told = self.watchers.are_there().then(|| pairs.clone());
+        self.backend.set_many(&self.id, pairs).await?;
+        for (key, value) in told.into_iter().flatten() {
+            self.watchers.tell(self, Change::Set { key, value });
+        }
+        Ok(())
+    }
+
+    /// Deletes several keys, and tells of those that were there.
+    pub async fn delete_many(&self, keys: Vec<String>) -> Result<(), Error> {
+        let mut told = Vec::new();
+        if self.watchers.are_there() {
+            for key in &keys {
+                if self.backend.exists(&self.id, key).await? {
+                    told.push(key.clone());
+                }
+            }
+        }
+        self.backend.delete_many(&self.id, keys).await?;
+        told.into_iter().for_each(|key| self.watchers.tell(self, Change::Deleted { key }));
+        Ok(())
+    }
+
+    /// Adds to a number, and tells of it.
+    pub async fn increment(&self, key: &str, delta: u64) -> Result<u64, Error> {
+        let sum = self.backend.increment(&self.id, key, delta).await?;
+        if self.watchers.are_there() {
+            self.watchers.tell(self, Change::Set { key: key.into(), value: Bytes::from(sum.to_string()) });
+        }
+        Ok(sum)
+    }
+
+    /// Stores a value in place of another, and tells of it; returns whether it did.
+    pub async fn swap(&self, key: &str, seen: Option<Bytes>, value: Bytes) -> Result<bool, Error> {
+        let told = self.watchers.are_there().then(|| value.clone());
+        let swapped = self.backend.swap(&self.id, key, seen, value).await?;
+        if let Some(value) = told.filter(|_| swapped) {
+            self.watchers.tell(self, Change::Set { key: key.into(), value });
+        }
+        Ok(swapped)
+    }
 }
 
 impl Rules {
@@ -106,16 +157,17 @@ impl store::HostBucket for View<'_, ForComponent> {
     }
 
     async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Reply<()> {
-        let Bucket { id, backend, rules } = View::open(self, &bucket)?;
-        reply("set", &id, async { backend.set_many(&id, checked_pairs(&rules, vec![(key, value)])?).await }).await
+        let bucket = View::open(self, &bucket)?;
+        reply("set", &bucket.id, async { bucket.set_many(checked_pairs(&bucket.rules, vec![(key, value)])?).await })
+            .await
     }
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Reply<()> {
-        let Bucket { id, backend, rules } = View::open(self, &bucket)?;
-        reply("delete", &id, async {
-            rules.permit_change()?;
+        let bucket = View::open(self, &bucket)?;
+        reply("delete", &bucket.id, async {
+            bucket.rules.permit_change()?;
             check("key", &key)?;
-            backend.delete_many(&id, vec![key]).await
+            bucket.delete_many(vec![key]).await
         })
         .await
     }
@@ -142,11 +194,11 @@ impl store::HostBucket for View<'_, ForComponent> {
 
 impl atomics::Host for View<'_, ForComponent> {
     async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: u64) -> Reply<u64> {
-        let Bucket { id, backend, rules } = View::open(self, &bucket)?;
-        reply("increment", &id, async {
-            rules.permit_change()?;
+        let bucket = View::open(self, &bucket)?;
+        reply("increment", &bucket.id, async {
+            bucket.rules.permit_change()?;
             check("key", &key)?;
-            backend.increment(&id, &key, delta).await
+            bucket.increment(&key, delta).await
         })
         .await
     }
@@ -165,16 +217,16 @@ impl batch::Host for View<'_, ForComponent> {
     }
 
     async fn set_many(&mut self, bucket: Resource<Bucket>, pairs: Vec<(String, Vec<u8>)>) -> Reply<()> {
-        let Bucket { id, backend, rules } = View::open(self, &bucket)?;
-        reply("set-many", &id, async { backend.set_many(&id, checked_pairs(&rules, pairs)?).await }).await
+        let bucket = View::open(self, &bucket)?;
+        reply("set-many", &bucket.id, async { bucket.set_many(checked_pairs(&bucket.rules, pairs)?).await }).await
     }
 
     async fn delete_many(&mut self, bucket: Resource<Bucket>, keys: Vec<String>) -> Reply<()> {
-        let Bucket { id, backend, rules } = View::open(self, &bucket)?;
-        reply("delete-many", &id, async {
-            rules.permit_change()?;
+        let bucket = View::open(self, &bucket)?;
+        reply("delete-many", &bucket.id, async {
+            bucket.rules.permit_change()?;
             keys.iter().try_for_each(|key| check("key", key))?;
-            backend.delete_many(&id, keys).await
+            bucket.delete_many(keys).await
         })
         .await
     }

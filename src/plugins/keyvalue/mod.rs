@@ -10,6 +10,7 @@ mod conformance;
 mod cursors;
 pub mod draft2;
 pub mod host;
+pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use super::remote::{ServerUrl, Servers};
 pub use backend::{Backend, BucketId, Error, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use backends::{file::File, memory::Memory, nats::NatsBuckets, redis::RedisBuckets};
 use cursors::Cursors;
+use watch::Watchers;
 
 /// Where a host keeps key-value data for which a workload does not say it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +54,7 @@ pub struct Keyvalue {
     default: Arc<dyn Backend>,
     memory: Arc<Memory>,
     cursors: Arc<Cursors>,
+    watchers: Arc<Watchers>,
 }
 
 impl Keyvalue {
@@ -62,7 +65,14 @@ impl Keyvalue {
     pub fn new(storage: &Storage, servers: &Servers) -> Result<Self> {
         let memory = Arc::<Memory>::default();
         let default = open(storage, servers, &memory)?;
-        Ok(Keyvalue { storage: storage.clone(), servers: servers.clone(), default, memory, cursors: Arc::default() })
+        Ok(Keyvalue {
+            storage: storage.clone(),
+            servers: servers.clone(),
+            default,
+            memory,
+            cursors: Arc::default(),
+            watchers: Arc::default(),
+        })
     }
 
     /// The same capability with another storage. What is in memory stays there.
@@ -84,7 +94,35 @@ impl Keyvalue {
             unnamed,
             named: named.collect::<Result<_>>()?,
             cursors: self.cursors.clone(),
+            watchers: self.watchers.clone(),
         })
+    }
+
+    /// Who is told of changes.
+    pub fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+
+    /// Fails when something that the workload may open has a backend that others change without our
+    /// knowing: its component `watcher` would miss that.
+    pub fn check_watchable(&self, workload: &Workload, watcher: &str) -> Result<()> {
+        let configured = self.configure(workload)?;
+        let unnamed = std::iter::once(("", &configured.unnamed));
+        let named = configured.named.iter().map(|(name, place)| (name.as_str(), place));
+        for (name, place) in unnamed.chain(named) {
+            if !place.backend.sees_all_changes() {
+                let of = match name {
+                    "" => "the key-value data".to_string(),
+                    name => format!("the entry `{name}` of `wasi:keyvalue`"),
+                };
+                return Err(WashError::failed(format!(
+                    "not supported yet: `{watcher}` exports `wasi:keyvalue/watcher`, and {of} is on a server"
+                ))
+                .cause("others change it, too, and the watcher would not be told of that")
+                .hint("keep it in memory or in a folder: `wasi_keyvalue_path: .wash/keyvalue` below `dev`"));
+            }
+        }
+        Ok(())
     }
 
     /// Where the buckets of an entry are.
@@ -162,6 +200,7 @@ impl Keyvalue {
     /// Drops what is only in memory.
     pub fn forget(&self, workload: &WorkloadId) {
         self.memory.forget(workload);
+        self.watchers.forget(workload);
         self.cursors.forget(workload);
     }
 
@@ -204,6 +243,7 @@ pub struct ForComponent {
     unnamed: Place,
     named: BTreeMap<String, Place>,
     cursors: Arc<Cursors>,
+    watchers: Arc<Watchers>,
 }
 
 /// Where buckets are.
@@ -244,7 +284,13 @@ impl ForComponent {
             Some(name) => BucketId { workload: WorkloadId::shared(), name: name.clone() },
             None => BucketId { workload: self.workload.clone(), name: identifier.into() },
         };
-        Ok(host::Bucket { id, backend: place.backend.clone(), rules: place.rules.clone() })
+        Ok(host::Bucket {
+            id,
+            backend: place.backend.clone(),
+            rules: place.rules.clone(),
+            opened_by: self.workload.clone(),
+            watchers: self.watchers.clone(),
+        })
     }
 }
 
