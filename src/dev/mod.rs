@@ -32,6 +32,7 @@ use crate::project::{self, Project, settings};
 use crate::runtime::engine::Engine;
 use crate::runtime::http::server::{Bound, ServeOptions, Server, ServerLimits};
 use crate::runtime::http::tls::{Certificates, TlsFiles};
+use crate::runtime::observer::{Both, Observer};
 use crate::toolchain::{self, BuildOptions, BuildReport, ToolOutput, WitFetch};
 use assemble::Binary;
 use gateway::{Gateway, Status};
@@ -76,6 +77,8 @@ pub struct Options {
     pub wit: WitFetch,
     /// Where compiled code, stamps and WIT packages are kept.
     pub cache: PathBuf,
+    /// Who sees what guests do, beside the feed.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// What the user wants of a running loop.
@@ -112,10 +115,14 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
         capabilities.fresh(&assemble::id(&project)).await?;
     }
     let engine = Engine::builder().with_cache_dir(opts.cache.join("engine")).build()?;
+    let mut observer: Arc<dyn Observer> = Arc::new(feed.clone());
+    if let Some(other) = &opts.observer {
+        observer = Arc::new(Both(observer, other.clone()));
+    }
     let host = HostBuilder::new()
         .with_engine(engine)
         .with_installed(capabilities)
-        .with_observer(Arc::new(feed.clone()))
+        .with_observer(observer)
         .with_http_handler(gateway.clone())
         // The loop's own server has been drained by then.
         .with_drain_timeout(Duration::ZERO)

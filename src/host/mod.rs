@@ -13,6 +13,7 @@ mod plan;
 pub mod routers;
 mod service;
 pub mod types;
+mod watches;
 pub mod workloads;
 
 use std::collections::VecDeque;
@@ -94,6 +95,7 @@ pub struct Ready {
     members: Vec<Arc<Prepared<Installed>>>,
     service: Option<ReadyService>,
     seat: Seat,
+    watches: watches::Watches,
     /// How long each stage took.
     pub times: Times,
 }
@@ -266,9 +268,10 @@ impl Core {
             }
             None => None,
         };
-        let messages = messages::Handlers::of(&workload, &members, capabilities)?;
+        let messages = messages::Handlers::of(&workload, &members, capabilities.clone())?;
+        let watches = watches::Watches::of(&workload, &members, capabilities)?;
         let times = Times { compile, link: begun.elapsed() - compile };
-        Ok(Ready { workload, generation, http, messages, members, service, seat, times })
+        Ok(Ready { workload, generation, http, messages, watches, members, service, seat, times })
     }
 
     /// Compiles a component, or what several are composed to.
@@ -383,6 +386,7 @@ impl Slot {
         ready.seat.take(self.place.network.clone());
         self.place.make_room(ready.service.as_ref());
         ready.messages.subscribe(&ready.workload.id());
+        ready.watches.begin(&ready.workload.id());
         self.serving.store(Some(ready.clone()));
         tell(&ready);
         self.place.activate(ready.service.as_ref());
@@ -394,6 +398,7 @@ impl Slot {
     pub fn subscribe(&self) {
         if let Some(ready) = self.serving() {
             ready.messages.subscribe(&ready.workload.id());
+            ready.watches.begin(&ready.workload.id());
         }
     }
 
@@ -402,6 +407,7 @@ impl Slot {
         let ready = self.serving.swap(None)?;
         if unsubscribe {
             ready.messages.unsubscribe(&ready.workload.id());
+            ready.watches.end(&ready.workload.id());
         }
         Some(ready)
     }

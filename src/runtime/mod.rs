@@ -22,4 +22,5 @@ pub mod prepare;
 pub mod service;
 pub mod stdio;
 pub mod tls;
+pub mod trace;
 pub mod workload;

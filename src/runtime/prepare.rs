@@ -244,6 +244,7 @@ impl<C: Capabilities> Prepared<C> {
                 .memory_size(self.limits.memory_bytes)
                 .table_elements(self.limits.table_elements)
                 .build(),
+            output: output.clone(),
             capabilities,
             others,
         };

@@ -31,6 +31,7 @@ mod new;
 mod oci;
 mod oci_supply;
 mod oci_transfer;
+mod telemetry;
 mod templates;
 mod terminals;
 mod update;

@@ -40,6 +40,16 @@ pub fn rogue() -> Vec<u8> {
     read("wasm32-wasip2/release/rogue.wasm")
 }
 
+/// Is told of changes in key-value buckets.
+pub fn key_watcher() -> Vec<u8> {
+    read("wasm32-wasip2/release/key_watcher.wasm")
+}
+
+/// Records what it does through `wasi:otel`.
+pub fn recorder() -> Vec<u8> {
+    read("wasm32-wasip2/release/recorder.wasm")
+}
+
 /// Answers messages.
 pub fn echo_worker() -> Vec<u8> {
     read("wasm32-wasip2/release/echo_worker.wasm")
