@@ -56,10 +56,11 @@ pub use crate::runtime::http::tls::TlsFiles;
 pub use crate::runtime::limits::Limits;
 pub use crate::runtime::network::OutboundOptions;
 pub use crate::runtime::observer::{
-    Fault, Frame, Level as LogLevel, NetworkNotice, Observer, Output, RequestRecord, Stream as OutputStream,
+    CallId, Fault, Frame, InstanceChange, Level as LogLevel, NetworkNotice, Observer, Output, RequestRecord,
+    ServiceRecord, ServiceState, Stream as OutputStream, TraceId,
 };
 pub use crate::runtime::tls::{Trust, TrustRoots};
 pub use crate::runtime::workload::{
-    Component, HostInterface as WitInterface, LocalResources, Rules as NetworkRules, Volume, VolumeMount, Workload,
-    WorkloadId,
+    Component, HostInterface as WitInterface, LocalResources, Rules as NetworkRules, Service, Volume, VolumeMount,
+    Workload, WorkloadId,
 };

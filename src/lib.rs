@@ -27,6 +27,7 @@ mod dev;
 mod host;
 mod plugins;
 mod runtime;
+mod telemetry;
 
 // For this package's own binary, tests and benches. No promise is made about these.
 #[doc(hidden)]

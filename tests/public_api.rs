@@ -185,6 +185,7 @@ impl SourceFile {
                     lines.push(format!("trait {name}: {}", tidy(bounds)));
                     for item in &item.items {
                         match item {
+                            TraitItem::Fn(function) if is_hidden(&function.attrs) => {}
                             TraitItem::Fn(function) => {
                                 let given = if function.default.is_some() { "default " } else { "" };
                                 lines.push(format!("{given}{}", tidy(function.sig.to_token_stream())));
@@ -259,6 +260,10 @@ fn names_of(tree: &UseTree, from: Option<&str>, found: &mut BTreeMap<String, Str
         UseTree::Group(group) => group.items.iter().for_each(|tree| names_of(tree, from, found)),
         UseTree::Glob(_) => {}
     }
+}
+
+fn is_hidden(attrs: &[syn::Attribute]) -> bool {
+    attrs.iter().any(|attr| attr.path().is_ident("doc") && tidy(attr.to_token_stream()).contains("hidden"))
 }
 
 fn is_public(visibility: &Visibility) -> bool {

@@ -7,6 +7,7 @@
 //! ([`HostPlugin::on_workload_item_bind`]).
 
 use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -324,10 +325,11 @@ impl Plugins {
         self.0.iter()
     }
 
-    /// Binds every component to the plugins whose interfaces it imports; in the order of the components.
-    pub async fn bind(&self, workload: &Workload) -> Result<Vec<BoundPlugins>> {
-        let mut all = Vec::new();
-        for component in &workload.components {
+    /// Binds every component, and the service, to the plugins whose interfaces it imports; by name.
+    pub async fn bind(&self, workload: &Workload) -> Result<BTreeMap<String, BoundPlugins>> {
+        let mut all = BTreeMap::new();
+        let service = workload.service.iter().map(|service| &service.component);
+        for component in workload.components.iter().chain(service) {
             let mut bound = Vec::new();
             if !self.0.is_empty() {
                 // What cannot be read is said better when it is compiled.
@@ -339,7 +341,7 @@ impl Plugins {
                     bound.push(registered.plugin.clone().bind(&item).await?);
                 }
             }
-            all.push(bound.into());
+            all.insert(component.name.clone(), bound.into());
         }
         Ok(all)
     }
