@@ -24,7 +24,7 @@ pub struct HostedInterface {
 }
 
 /// Packages of other hosts that are still to come.
-const LATER: &[&str] = &["wasi:otel", "wasi:tls", "wasi:webgpu", "wasmcloud:postgres", "wasmcloud:secrets"];
+const LATER: &[&str] = &["wasi:tls", "wasi:webgpu", "wasmcloud:postgres", "wasmcloud:secrets"];
 
 /// Whether a package, `namespace:package`, is still to come.
 pub fn is_later(package: &str) -> bool {
