@@ -97,7 +97,7 @@ impl Ready {
         self.generation
     }
 
-    /// What runs.
+    /// What runs, without the bytes of its components.
     pub fn workload(&self) -> &Workload {
         &self.workload
     }
@@ -193,6 +193,11 @@ impl Host {
             })?;
         let messages = messages::Handlers::of(&workload, &members, capabilities)?;
         let times = Times { compile, link: begun.elapsed() - compile };
+        // They are machine code now; what an idle workload keeps is a thousandth of them.
+        let mut workload = workload;
+        for component in &mut workload.components {
+            component.bytes = Arc::default();
+        }
         Ok(Ready { workload, generation, http, messages, times })
     }
 

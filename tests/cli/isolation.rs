@@ -1,7 +1,6 @@
 //! Every boundary that a component must not cross, in one place: each attempt is answered with a denial
 //! that says why. Other workloads' data on common servers is in `dev_backends`.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 
 use crate::support::dev::request;
@@ -95,20 +94,17 @@ fn this_machine_and_its_surroundings_are_out_of_reach_and_the_denial_says_why() 
 /// Each of two linked components reaches what it may, also while the other one is at it.
 #[test]
 fn what_a_member_may_reach_is_of_no_use_to_another() {
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = server.local_addr().unwrap();
+    let upstream = Upstream::start();
+    let port = upstream.port();
     let sandbox = Sandbox::new();
-    for (ports, expected) in [
-        ("[FRONT]", "front: reached, cart: permission denied"),
-        (
-            "[]\n  components:\n    - {name: cart, file: cart.wasm, allowed_host_loopback_ports: [FRONT]}",
-            "front: permission denied, cart: reached",
-        ),
+    let closed = "[]\n  components:\n    - {name: cart, file: cart.wasm, allowed_host_loopback_ports: [PORT]}";
+    let open = "[PORT]\n  components:\n    - {name: cart, file: cart.wasm}";
+    for (settings, tcp, http) in [
+        (open, "front: reached, cart: permission denied", "front: 200, cart: ErrorCode::DestinationIpProhibited"),
+        (closed, "front: permission denied, cart: reached", "front: ErrorCode::DestinationIpProhibited, cart: 200"),
     ] {
-        let sidecar =
-            if ports.contains("components") { "" } else { "\n  components:\n    - {name: cart, file: cart.wasm}" };
-        let ports = ports.replace("FRONT", &address.port().to_string());
-        let settings = format!("dev:\n  allowed_host_loopback_ports: {ports}{sidecar}\n");
+        let settings = settings.replace("PORT", &port.to_string());
+        let settings = format!("dev:\n  allowed_host_loopback_ports: {settings}\n");
         let root = sandbox.copying_project("front", &guests::shop_front(), &settings);
         write(&root.join("cart.wasm"), guests::shop_cart());
         let mut dev = sandbox.dev(&root, &[]);
@@ -117,13 +113,16 @@ fn what_a_member_may_reach_is_of_no_use_to_another() {
             .map(|_| {
                 let url = dev.url.clone();
                 std::thread::spawn(move || {
-                    let ask = |_| request(&url, "GET", &format!("/reach?{address}"), None, &[]).unwrap().body;
-                    (0..5).map(ask).collect::<Vec<_>>()
+                    let ask = |what: String| request(&url, "GET", &format!("/reach?{what}"), None, &[]).unwrap().body;
+                    for _ in 0..5 {
+                        assert_eq!(ask(format!("127.0.0.1:{port}")), tcp);
+                        assert_eq!(ask(format!("http://127.0.0.1:{port}")), http);
+                    }
                 })
             })
             .collect();
         for call in calls {
-            assert_eq!(call.join().unwrap(), vec![expected; 5]);
+            call.join().unwrap();
         }
         let denied = dev.wait_for("network");
         assert!(denied["reason"].as_str().unwrap().contains("loopback"), "{denied}");
