@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wash::host::{Host, Ready};
+use wash::host::{Core, Ready};
 use wash::plugins::{Installed, InstalledOptions};
 use wash::runtime::compose::{Link, Part, compose};
 use wash::runtime::engine::{Engine, EngineOptions};
@@ -142,10 +142,17 @@ const LOGGING: &str = r#"(component
 
 fn calls(dir: &Path) {
     let (front, cart) = (guest("shop_front"), guest("shop_cart"));
-    let parts = [Part { name: "front", bytes: &front }, Part { name: "cart", bytes: &cart }];
-    let link =
-        Link { importer: 0, import: "test:shop/cart@0.1.0".into(), exporter: 1, export: "test:shop/cart@0.1.3".into() };
-    let composed = compose(&parts, &[link], |_| false).expect("they fit").bytes;
+    let silent = wat::parse_str(LOGGING).expect("a component");
+    let parts = [("front", &front), ("cart", &cart), ("logging", &silent)].map(|(name, bytes)| Part { name, bytes });
+    let link = |importer, import: &str, exporter, export: &str| Link {
+        importer,
+        import: import.into(),
+        exporter,
+        export: export.into(),
+    };
+    let logging = "wasi:logging/logging@0.1.0-draft";
+    let links = [link(0, "test:shop/cart@0.1.0", 1, "test:shop/cart@0.1.3"), link(1, logging, 2, logging)];
+    let composed = compose(&parts, &links, |_| false).expect("they fit").bytes;
     let file = dir.join("composed.wasm");
     std::fs::write(&file, &composed).expect("a component");
     let mut servers = vec![
@@ -167,7 +174,7 @@ fn calls(dir: &Path) {
         }
         true
     });
-    for (what, calls, bytes) in [("without a list", 200_000, 0), ("a list of 1 MiB there and back", 100, 1 << 20)] {
+    for (what, calls, bytes) in [("without a list", 20_000_000, 0), ("a list of 1 MiB there and back", 100, 1 << 20)] {
         println!("\na call between two components, {what}; {calls} in one request, {ROUNDS} rounds");
         let mut figures: Vec<Vec<f64>> = vec![Vec::new(); servers.len()];
         let mut alone = Vec::new();
@@ -223,9 +230,10 @@ fn memory() {
     for (name, distinct) in [("the same component", false), ("a component of its own each", true)] {
         runtime.block_on(async {
             let cache = tempfile::tempdir().expect("a temporary folder");
-            let engine = Engine::new(&EngineOptions { cache_dir: Some(cache.path().into()) }).expect("an engine");
+            let opts = EngineOptions { cache_dir: Some(cache.path().into()), ..EngineOptions::default() };
+            let engine = Engine::new(&opts).expect("an engine");
             let capabilities = Installed::new(&InstalledOptions::default()).expect("capabilities");
-            let host = Arc::new(Host::new(engine, capabilities, Arc::new(Blind)).expect("a host"));
+            let host = Arc::new(Core::new(engine, capabilities, Arc::new(Blind)).expect("a host"));
             // What everything after it shares.
             let first = start(&host, &probe, 0, distinct).await;
             let (all, anonymous) = resident();
@@ -245,7 +253,7 @@ fn memory() {
     }
 }
 
-async fn start(host: &Arc<Host>, bytes: &[u8], number: usize, distinct: bool) -> Ready {
+async fn start(host: &Arc<Core>, bytes: &[u8], number: usize, distinct: bool) -> Ready {
     let mut bytes = bytes.to_vec();
     if distinct {
         // A custom section makes it another component with the same code.

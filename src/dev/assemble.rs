@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::component;
 use crate::error::{Context, Error, Result};
+use crate::plugins::catalog;
 use crate::project::Project;
 use crate::project::settings::{self, DevComponent};
 use crate::runtime::limits::Limits;
@@ -155,6 +156,17 @@ pub fn check_network(project: &Project) -> Result<()> {
     Ok(())
 }
 
+/// Finds entries of `dev.host_interfaces` that nobody would read; the error names the line.
+pub fn check_interfaces(project: &Project) -> Result<()> {
+    for (index, entry) in project.settings.dev.host_interfaces.iter().enumerate() {
+        if let Err(error) = catalog::check_package(&entry.namespace, &entry.package, catalog::hosted()) {
+            let placed = project.error_at(&format!("dev.host_interfaces[{index}].package"), error.message());
+            return Err(error.hints().iter().fold(placed, |placed, hint| placed.hint(hint)));
+        }
+    }
+    Ok(())
+}
+
 /// What outgoing connections have in common. Fails when a file of authorities cannot be used.
 pub fn outbound(project: &Project, env: &BTreeMap<String, String>) -> Result<Outbound> {
     let dev = &project.settings.dev;
@@ -184,7 +196,8 @@ pub fn id(project: &Project) -> WorkloadId {
     named(project).id()
 }
 
-fn named(project: &Project) -> Workload {
+/// The loop's workload, without anything in it yet.
+pub fn named(project: &Project) -> Workload {
     Workload { namespace: "dev".into(), name: project.name.clone(), ..Workload::default() }
 }
 

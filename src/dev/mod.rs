@@ -22,12 +22,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Result};
-use crate::host::{Host, Ready, Slot, StartError};
+use crate::host::builder::HostBuilder;
+use crate::host::workloads::{Host, Running};
+use crate::host::{Ready, StartError};
 use crate::plugins::blobstore::ObjectPlace;
 use crate::plugins::remote::{CloudEnvironment, ServerUrl};
 use crate::plugins::{Installed, InstalledOptions, blobstore, keyvalue, messaging};
 use crate::project::{self, Project, settings};
-use crate::runtime::engine::{Engine, EngineOptions};
+use crate::runtime::engine::Engine;
 use crate::runtime::http::server::{Bound, ServeOptions, Server, ServerLimits};
 use crate::runtime::http::tls::{Certificates, TlsFiles};
 use crate::toolchain::{self, BuildOptions, BuildReport, ToolOutput, WitFetch};
@@ -92,12 +94,12 @@ enum Input {
 pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command>) -> Result<()> {
     let project = (opts.load)(&opts.start)?;
     assemble::check_network(&project)?;
+    assemble::check_interfaces(&project)?;
     let outbound = assemble::outbound(&project, &opts.env)?;
     let address = address_of(&project, opts.port)?;
     let certificates = certificates(&project)?;
     let bound = bind(address)?;
-    let slot = Arc::new(Slot::default());
-    let gateway = Arc::new(Gateway::new(slot.clone(), feed.clone()));
+    let gateway = Arc::new(Gateway::new(feed.clone()));
     let server = bound.serve_with(gateway.clone(), serving(certificates))?;
     feed.tell(listening(&server));
 
@@ -105,9 +107,19 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
     if opts.fresh {
         capabilities.fresh(&assemble::id(&project)).await?;
     }
-    let engine = Engine::new(&EngineOptions { cache_dir: Some(opts.cache.join("engine")) })?;
-    let host = Arc::new(Host::new(engine, capabilities, Arc::new(feed.clone()))?);
-    host.replace_outbound(outbound);
+    let engine = Engine::builder().with_cache_dir(opts.cache.join("engine")).build()?;
+    let host = HostBuilder::new()
+        .with_engine(engine)
+        .with_installed(capabilities)
+        .with_observer(Arc::new(feed.clone()))
+        .with_http_handler(gateway.clone())
+        // The loop's own server has been drained by then.
+        .with_drain_timeout(Duration::ZERO)
+        .build()?
+        .start()
+        .await?;
+    host.core().replace_outbound(outbound);
+    let place = host.reserve(assemble::id(&project).as_str(), &assemble::named(&project))?;
 
     let (inputs, mut inbox) = mpsc::unbounded_channel();
     let nodes = nodes_of(&project, &opts)?;
@@ -130,7 +142,7 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
         epoch: 0,
         generation: 0,
         host,
-        slot,
+        place,
         gateway,
         server: Some(server),
         watcher: Arc::new(watcher),
@@ -175,8 +187,9 @@ struct Session {
     /// Counts changes of the settings: what was begun under older ones is not taken any more.
     epoch: u64,
     generation: u64,
-    host: Arc<Host>,
-    slot: Arc<Slot>,
+    host: Host,
+    /// The loop's workload on the host.
+    place: Arc<Running>,
     gateway: Arc<Gateway>,
     server: Option<Server>,
     watcher: Arc<Watcher>,
@@ -281,6 +294,7 @@ impl Session {
         let loaded = (self.opts.load)(&self.opts.start).and_then(|project| {
             let nodes = nodes_of(&project, &self.opts)?;
             assemble::check_network(&project)?;
+            assemble::check_interfaces(&project)?;
             let address = address_of(&project, self.opts.port)?;
             Ok((project, nodes, address))
         });
@@ -340,7 +354,8 @@ impl Session {
         let certificates = if other_files || other_address { certificates(project)? } else { None };
         let kept = kept_data(project, &self.opts.env)?;
         if kept != kept_data(&self.project, &self.opts.env)? {
-            self.host.replace_capabilities(self.host.capabilities().with(&kept)?);
+            let core = self.host.core();
+            core.replace_capabilities(core.capabilities().with(&kept)?);
         }
         if other_address {
             let server = bind(address)?.serve_with(self.gateway.clone(), serving(certificates))?;
@@ -357,7 +372,7 @@ impl Session {
                 self.feed.tell(listening(server));
             }
         }
-        self.host.replace_outbound(outbound);
+        self.host.core().replace_outbound(outbound);
         Ok(())
     }
 
@@ -391,7 +406,7 @@ impl Session {
                 self.feed.tell(Report::Recognised { name: node.name.clone(), because, command });
             }
         }
-        if self.slot.serving().is_none() {
+        if self.place.serving().is_none() {
             self.gateway.set_status(Status::Starting(format!("building {}", node.name)));
         }
         self.feed.tell(Report::Building { name: node.name.clone() });
@@ -437,7 +452,7 @@ impl Session {
                 }
                 if changed {
                     node.binary = Some(Binary::of(artifact));
-                } else if self.slot.serving().is_some() {
+                } else if self.place.serving().is_some() {
                     self.gateway.set_status(Status::Fine);
                 }
                 self.feed.tell(Report::Built { name, path, description: Box::new(description), changed, time: took });
@@ -455,8 +470,8 @@ impl Session {
             .collect::<BTreeMap<_, _>>();
         self.generation += 1;
         let (generation, epoch, since) = (self.generation, self.epoch, self.edited_at);
-        let (project, host, inputs) = (self.project.clone(), self.host.clone(), self.inputs.clone());
-        if self.slot.serving().is_none() {
+        let (project, core, inputs) = (self.project.clone(), self.host.core().clone(), self.inputs.clone());
+        if self.place.serving().is_none() {
             self.gateway.set_status(Status::Starting("compiling to machine code".into()));
         }
         self.feed.tell(Report::Preparing { name: project.name.clone() });
@@ -465,11 +480,11 @@ impl Session {
             let limits = assemble::limits(&project);
             // Files of authorities may be other ones than at the last swap.
             let workload = assemble::outbound(&project, &env).and_then(|outbound| {
-                host.replace_outbound(outbound);
+                core.replace_outbound(outbound);
                 assemble::workload(&project, &main, &built)
             });
             let result = match workload {
-                Ok(workload) => host.make_ready(workload, generation, limits).await,
+                Ok(workload) => core.make_ready(workload, generation, limits).await,
                 Err(error) => Err(error.into()),
             };
             let _ = inputs.send(Input::SwapEnded { epoch, result, since });
@@ -477,9 +492,8 @@ impl Session {
     }
 
     fn swap_ended(&mut self, result: Result<Ready, StartError>, since: Instant) -> Event {
-        match result {
+        match result.and_then(|ready| Ok(self.host.activate(&self.place, ready)?)) {
             Ok(ready) => {
-                let ready = self.slot.activate(ready);
                 self.gateway.set_status(Status::Fine);
                 self.feed.tell(Report::Ready(Swap {
                     generation: ready.generation(),
@@ -496,7 +510,7 @@ impl Session {
                 self.set_broken(&error);
                 // The next version takes the number: one that never served is none.
                 self.generation -= 1;
-                let still_serving = self.slot.serving().is_some();
+                let still_serving = self.place.serving().is_some();
                 self.feed.tell(Report::NotReady { error, still_serving });
                 Event::SwapFailed
             }
@@ -528,7 +542,7 @@ impl Session {
             }
         };
         // In-memory data ends with the loop; nobody gets messages any more.
-        self.host.capabilities().forget(&assemble::id(&self.project));
+        self.host.stop().await?;
         self.feed.tell(Report::Stopped { cut });
         Ok(())
     }

@@ -49,6 +49,11 @@ impl Handlers {
         let messaging = self.capabilities.messaging();
         messaging.replace_subscriptions(workload, &self.broker, self.subscriptions.clone());
     }
+
+    /// Leaves the workload without handlers.
+    pub fn unsubscribe(&self, workload: &WorkloadId) {
+        self.capabilities.messaging().replace_subscriptions(workload, &self.broker, Vec::new());
+    }
 }
 
 /// A component that handles messages, each in a fresh instance.

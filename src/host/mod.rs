@@ -1,14 +1,21 @@
-//! Running workloads: make ready, replace, stop.
+//! Running workloads: start, replace, stop.
 //!
-//! Knows where components come from as little as who asked for them. [`Host::make_ready`] does all
-//! the work that can fail; [`Slot::activate`] replaces what serves, in one step that cannot.
+//! Knows where components come from as little as who asked for them. [`workloads::Host`] is what
+//! others see of it: many workloads, each with its name and state. Below that, [`Core::make_ready`]
+//! does all the work that can fail; [`Slot::activate`] replaces what serves, in one step that cannot.
 
+pub mod builder;
+pub mod http;
 pub mod link;
+mod machine;
 mod messages;
 mod plan;
+pub mod routers;
+pub mod types;
+pub mod workloads;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -31,8 +38,8 @@ use plan::Unit;
 /// Compiled components that are kept although nothing runs them: an edit that is taken back, a
 /// sidecar that stays the same.
 const KEPT: usize = 8;
-/// Runs workloads in this process.
-pub struct Host {
+/// Makes workloads ready to run in this process.
+pub struct Core {
     engine: Engine,
     linker: Linker<GuestOf<Installed>>,
     capabilities: ArcSwap<Installed>,
@@ -78,6 +85,7 @@ pub struct Ready {
     generation: u64,
     http: Option<HttpComponent<Installed>>,
     messages: messages::Handlers,
+    members: Vec<Arc<Prepared<Installed>>>,
     /// How long each stage took.
     pub times: Times,
 }
@@ -106,13 +114,29 @@ impl Ready {
     pub fn http(&self) -> Option<&HttpComponent<Installed>> {
         self.http.as_ref()
     }
+
+    /// Tells, when this is dropped, whether calls still run on it.
+    pub fn remains(&self) -> Remains {
+        Remains(self.members.iter().map(Arc::downgrade).collect())
+    }
 }
 
-impl Host {
+/// What is left of a version that does not serve any more.
+pub struct Remains(Vec<Weak<Prepared<Installed>>>);
+
+impl Remains {
+    /// Whether every call on it has ended and its memory is free.
+    pub fn are_gone(&self) -> bool {
+        self.0.iter().all(|member| member.strong_count() == 0)
+    }
+}
+
+impl Core {
     /// A host with these capabilities.
     pub fn new(engine: Engine, capabilities: Installed, observer: Arc<dyn Observer>) -> Result<Self> {
-        let linker = prepare::linker::<Installed>(&engine)?;
-        Ok(Host {
+        let mut linker = prepare::linker::<Installed>(&engine)?;
+        capabilities.link_plugins(&mut linker)?;
+        Ok(Core {
             engine,
             linker,
             capabilities: ArcSwap::from_pointee(capabilities),
@@ -153,7 +177,7 @@ impl Host {
             compiled.push(self.compile_unit(&workload, unit).await?);
         }
         let compile = begun.elapsed();
-        let capabilities = self.capabilities.load_full();
+        let capabilities = Arc::new(self.capabilities.load().bind(&workload).await?);
         let outbound = self.outbound.load_full();
         let around = Surroundings {
             engine: &self.engine,
@@ -174,7 +198,7 @@ impl Host {
             match prepared {
                 Ok(prepared) => members.push(Arc::new(prepared)),
                 Err(PrepareError::Configure(error)) => return Err(error.into()),
-                Err(PrepareError::Link(error)) => report.explain(&workload, unit, &error),
+                Err(PrepareError::Link(error)) => report.explain(&workload, unit, &capabilities.hosted(), &error),
             }
         }
         if !report.is_empty() {
@@ -198,7 +222,7 @@ impl Host {
         for component in &mut workload.components {
             component.bytes = Arc::default();
         }
-        Ok(Ready { workload, generation, http, messages, times })
+        Ok(Ready { workload, generation, http, messages, members, times })
     }
 
     /// Compiles a component, or what several are composed to.
@@ -249,6 +273,12 @@ impl Host {
         Ok(Compiled { code, personal: composed.personal })
     }
 
+    /// Drops the machine code of components that nothing needs any more, told by their digests.
+    pub fn forget_code(&self, is_needed: impl Fn(&str) -> bool) {
+        let mut kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(key, _)| key.split(' ').all(&is_needed));
+    }
+
     fn kept(&self, key: &str) -> Option<Compiled> {
         let kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().find(|(known, _)| known == key).map(|(_, compiled)| compiled.clone())
@@ -296,5 +326,22 @@ impl Slot {
         ready.messages.subscribe(&ready.workload.id());
         self.serving.store(Some(ready.clone()));
         ready
+    }
+
+    /// Makes what serves the receiver of the workload's messages again, after another workload of the
+    /// same name had them.
+    pub fn subscribe(&self) {
+        if let Some(ready) = self.serving() {
+            ready.messages.subscribe(&ready.workload.id());
+        }
+    }
+
+    /// Ends the serving. Calls that run finish; messages are not handed to it any more if `unsubscribe`.
+    pub fn clear(&self, unsubscribe: bool) -> Option<Arc<Ready>> {
+        let ready = self.serving.swap(None)?;
+        if unsubscribe {
+            ready.messages.unsubscribe(&ready.workload.id());
+        }
+        Some(ready)
     }
 }

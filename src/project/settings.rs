@@ -52,6 +52,11 @@ pub struct Build {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["target/wasm32-wasip2/release/hello.wasm"]))]
     pub component_path: Option<String>,
+    /// Programs that the build needs, with the versions that will do: `20` is at least 20, others are
+    /// written as cargo has them. Looked at before each build and by `wash doctor`, beside what wash
+    /// knows of the language.
+    #[schemars(extend("examples" = [{"node": "20", "tinygo": ">=0.34, <0.40"}]))]
+    pub tools: BTreeMap<String, String>,
 }
 
 /// What `wash new` does with a project made from this one.

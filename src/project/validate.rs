@@ -30,6 +30,12 @@ pub fn socket_address(text: &str) -> Option<SocketAddr> {
     text.parse().ok()
 }
 
+/// The versions of a program that will do. A bare number means at least that: `20`, `>=1.82, <2`.
+pub fn requirement(text: &str) -> Result<semver::VersionReq, semver::Error> {
+    let bare = text.trim().bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if bare { format!(">={}", text.trim()).parse() } else { text.parse() }
+}
+
 struct Check<'a> {
     tree: &'a Node,
     broken: &'a BTreeSet<Key>,
@@ -41,6 +47,17 @@ impl Check<'_> {
         self.not_blank("build.command", build.command.as_deref());
         self.not_blank("build.component_path", build.component_path.as_deref());
         self.environment(&Key::of("build.env"), &build.env);
+        for (tool, versions) in &build.tools {
+            let key = Key::of("build.tools").name(tool);
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
+            if tool.is_empty() || !tool.chars().all(plain) {
+                let hint = "name a program, e.g. `node: \"20\"`".to_string();
+                self.complain(&key, format!("`{tool}` is not the name of a program"), Some(hint));
+            } else if let Err(error) = requirement(versions) {
+                let hint = "write the least version, or a range: `\"20\"`, `\">=0.34, <0.40\"`".to_string();
+                self.complain(&key, format!("`{versions}` does not say which versions will do: {error}"), Some(hint));
+            }
+        }
     }
 
     fn dev(&mut self, dev: &Dev) {

@@ -66,7 +66,8 @@ pub struct Component {
     pub name: String,
     /// The component's bytes.
     pub bytes: Arc<[u8]>,
-    /// The digest of the bytes, `sha256:…`: the key of everything that is cached for them.
+    /// The digest of the bytes, `sha256:…`: the key of everything that is cached for them. A host that is
+    /// given an empty one works it out.
     pub digest: String,
     /// What only this component has.
     pub local: LocalResources,
@@ -77,6 +78,13 @@ pub struct Component {
     /// The most requests that a kept instance works on at the same time, where its WASI generation
     /// (0.3) has that; 0: one.
     pub max_concurrency: u32,
+}
+
+impl Component {
+    /// A component with this name, these bytes and nothing else.
+    pub fn new(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Component { name: name.into(), bytes: bytes.into(), ..Component::default() }
+    }
 }
 
 /// What one component has for itself and no other member of the workload sees.

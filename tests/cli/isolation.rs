@@ -2,6 +2,12 @@
 //! that says why. Other workloads' data on common servers is in `dev_backends`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use wash::embed::{
+    Component, DynamicRouter, HostApi, HostBuilder, HttpServer, LocalResources, Volume, VolumeMount, WitInterface,
+    Workload, WorkloadStartRequest,
+};
 
 use crate::support::dev::request;
 use crate::support::upstream::Upstream;
@@ -128,4 +134,63 @@ fn what_a_member_may_reach_is_of_no_use_to_another() {
         assert!(denied["reason"].as_str().unwrap().contains("loopback"), "{denied}");
         dev.stop();
     }
+}
+
+/// Both have the same component, ask for the same names, and are asked at the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn workloads_of_one_host_share_nothing() {
+    let folders = tempfile::tempdir().unwrap();
+    let http = Arc::new(HttpServer::new(DynamicRouter::default(), ([127, 0, 0, 1], 0).into()).await.unwrap());
+    let url = format!("http://{}", http.address());
+    let host = HostBuilder::new().with_http_handler(http).build().unwrap().start().await.unwrap();
+    for name in ["one", "two"] {
+        let folder = folders.path().join(name);
+        write(&folder.join("note"), name);
+        let mut component = Component::new("main", guests::probe());
+        component.local = LocalResources {
+            environment: [("OWNER".to_string(), name.to_string())].into(),
+            config: [("owner".to_string(), name.to_string())].into(),
+            volume_mounts: vec![VolumeMount { volume: "data".into(), mount_path: "/data".into(), read_only: false }],
+            ..LocalResources::default()
+        };
+        let workload = Workload {
+            namespace: "default".into(),
+            name: name.into(),
+            components: vec![component],
+            volumes: vec![Volume { name: "data".into(), host_path: folder }],
+            host_interfaces: vec![WitInterface {
+                namespace: "wasi".into(),
+                package: "http".into(),
+                config: [("host".to_string(), format!("{name}.example"))].into(),
+                ..WitInterface::default()
+            }],
+            ..Workload::default()
+        };
+        host.workload_start(WorkloadStartRequest { workload_id: name.into(), workload }).await.unwrap();
+    }
+    let callers = ["one", "two", "one", "two"].map(|name| {
+        let url = url.clone();
+        std::thread::spawn(move || {
+            let ask = |method: &str, path: &str, body: Option<&[u8]>| {
+                request(&url, method, path, body, &[("host", &format!("{name}.example"))]).unwrap()
+            };
+            for _ in 0..10 {
+                for path in ["/kv/bucket/key", "/blob/container/object", "/kv//key"] {
+                    assert_eq!(ask("PUT", path, Some(name.as_bytes())).status, 204, "{path}");
+                    assert_eq!(ask("GET", path, None).body, name, "{path}");
+                }
+                assert_eq!(ask("GET", "/env", None).body, format!("OWNER={name}\n"));
+                assert_eq!(ask("GET", "/config/owner", None).body, name);
+                assert_eq!(ask("GET", "/read?path=/data/note", None).body, name);
+                let other = if name == "one" { "two" } else { "one" };
+                for path in [format!("/data/../{other}/note"), format!("/{other}/note")] {
+                    assert_ne!(ask("GET", &format!("/read?path={path}"), None).status, 200, "{path}");
+                }
+            }
+        })
+    });
+    for caller in callers {
+        caller.join().unwrap();
+    }
+    host.stop().await.unwrap();
 }

@@ -65,6 +65,11 @@ pub fn relay_back() -> Vec<u8> {
     read("wasm32-wasip2/release/relay_back.wasm")
 }
 
+/// Imports what the plugin of `examples/custom_plugin` provides.
+pub fn table_reader() -> Vec<u8> {
+    read("wasm32-wasip2/release/table_reader.wasm")
+}
+
 /// Imports what nobody provides.
 pub fn missing_import() -> Vec<u8> {
     read("wasm32-wasip2/release/missing_import.wasm")
