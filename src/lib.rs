@@ -28,3 +28,4 @@ pub mod host;
 pub mod oci;
 pub mod plugins;
 pub mod runtime;
+pub mod telemetry;

@@ -17,6 +17,7 @@ const ROOMS: &[(&str, MayImport)] = &[
     ("scaffold", Only(&["git", "process", "project"])),
     ("toolchain", Only(&["component", "process", "project", "wit"])),
     ("host", Only(&["plugins", "runtime", "component"])),
+    ("telemetry", Only(&["runtime"])),
     ("plugins", Only(&["runtime", "component"])),
     ("runtime", Only(&["component"])),
     ("update", Only(&["process"])),

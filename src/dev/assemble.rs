@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use crate::component;
 use crate::error::{Context, Error, Result};
+use crate::host::ENTRIES;
 use crate::plugins::catalog;
 use crate::project::Project;
-use crate::project::settings::{self, DevComponent};
+use crate::project::settings::{self, DEFAULT_SERVICE_MAX_RESTARTS, DevComponent};
 use crate::runtime::limits::Limits;
 use crate::runtime::network::policy::Policy;
 use crate::runtime::network::{Outbound, OutboundOptions};
 use crate::runtime::tls::{Trust, TrustRoots};
 use crate::runtime::workload::{
-    Component, HostInterface, LocalResources, Rules, Volume, VolumeMount, Workload, WorkloadId,
+    Component, HostInterface, LocalResources, Rules, Service, Volume, VolumeMount, Workload, WorkloadId,
 };
 use crate::toolchain;
 
@@ -34,7 +35,7 @@ impl Binary {
 }
 
 /// The workload: the main component first, then those of `dev.components` in their order. `built`
-/// has the binaries of sidecar projects by name.
+/// has the binaries of sidecar projects by name. The main component may be the service, too.
 pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binary>) -> Result<Workload> {
     let dev = &project.settings.dev;
     // Told apart by where they are found: no component has two at one place.
@@ -71,6 +72,15 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
         max_invocations: dev.max_invocations.unwrap_or(0),
         max_concurrency: dev.max_concurrency.unwrap_or(0),
     }];
+    let service = match &dev.service_file {
+        Some(file) => Some(Component {
+            name: service_name(project, file),
+            local: local(&dev.environment, &dev.env_files, &dev.config, main_rules(project))?,
+            ..service_from_file(project, file)?
+        }),
+        None if dev.service || runs_by_itself(main) => components.pop(),
+        None => None,
+    };
     for (index, sidecar) in dev.components.iter().enumerate() {
         let binary = match built.get(&sidecar.name) {
             Some(binary) => binary.clone(),
@@ -102,7 +112,33 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
             config: config_of(&project.root, &entry.config),
         })
         .collect();
-    Ok(Workload { components, host_interfaces, volumes, ..named(project) })
+    let max_restarts = dev.service_max_restarts.unwrap_or(DEFAULT_SERVICE_MAX_RESTARTS);
+    let service = service.map(|component| Service { component, max_restarts });
+    Ok(Workload { components, service, host_interfaces, volumes, ..named(project) })
+}
+
+/// Whether a component is a program with a `main` that nothing else calls.
+fn runs_by_itself(main: &Binary) -> bool {
+    let exports = component::interfaces(&main.bytes).unwrap_or_default().exports;
+    let has = |names: &[&str]| exports.iter().any(|export| names.contains(&export.name.as_str()));
+    has(&["wasi:cli/run"]) && !has(ENTRIES)
+}
+
+fn service_name(project: &Project, file: &str) -> String {
+    let stem = Path::new(file).file_stem().map_or_else(|| "service".into(), |stem| stem.to_string_lossy().into_owned());
+    let others = project.settings.dev.components.iter().map(|component| &component.name);
+    match std::iter::once(&project.name).chain(others).any(|name| *name == stem) {
+        true => format!("{stem}-service"),
+        false => stem,
+    }
+}
+
+fn service_from_file(project: &Project, file: &str) -> Result<Component> {
+    let path = project.root.join(file);
+    let binary = component_file(&path, "service").map_err(|error| {
+        error.hint("`dev.service_file` names what the build leaves behind; correct it or build the service first")
+    })?;
+    Ok(Component { bytes: binary.bytes, digest: binary.digest, ..Component::default() })
 }
 
 /// What the main component may reach.
@@ -213,13 +249,15 @@ pub fn limits(project: &Project) -> Limits {
 
 fn from_file(project: &Project, sidecar: &DevComponent) -> Result<Binary> {
     let file = sidecar.file.as_deref().unwrap_or_default();
-    let path = project.root.join(file);
-    let bytes = std::fs::read(&path)
-        .context(|| format!("cannot read the component `{}` from `{}`", sidecar.name, path.display()))
-        .map_err(|error| error.hint("build it first, or correct `file` below `dev.components`"))?;
+    component_file(&project.root.join(file), &format!("component `{}`", sidecar.name))
+        .map_err(|error| error.hint("build it first, or correct `file` below `dev.components`"))
+}
+
+fn component_file(path: &Path, what: &str) -> Result<Binary> {
+    let bytes = std::fs::read(path).context(|| format!("cannot read the {what} from `{}`", path.display()))?;
     let bytes = match component::describe(&bytes) {
         Ok(description) if description.kind == component::Kind::Component => bytes,
-        _ => toolchain::componentize(&path, bytes)?.0.bytes,
+        _ => toolchain::componentize(path, bytes)?.0.bytes,
     };
     Ok(Binary { digest: component::digest(&bytes), bytes: bytes.into() })
 }

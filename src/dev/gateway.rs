@@ -18,7 +18,7 @@ use crate::host::http::{HostHandler, Router, Target, scheme_of};
 use crate::host::routers::DevRouter;
 use crate::runtime::fault;
 use crate::runtime::http::{Body, Handler, Notice, full, plain};
-use crate::runtime::observer::{Observer, RequestRecord};
+use crate::runtime::observer::{CallId, Observer, RequestRecord};
 use crate::runtime::workload::Workload;
 
 /// The state of the loop, as far as a client is concerned.
@@ -63,7 +63,10 @@ impl Gateway {
             };
         };
         let Some(component) = ready.http() else {
-            let text = "the component answers no HTTP requests: it does not export `wasi:http/incoming-handler`";
+            let text = match ready.workload().service {
+                Some(_) => "the workload is a service without a component that answers HTTP requests",
+                None => "the component answers no HTTP requests: it does not export `wasi:http/incoming-handler`",
+            };
             return plain(StatusCode::NOT_FOUND, format!("{text}\n"));
         };
         match component.answer(request, scheme_of(scheme)).await {
@@ -95,6 +98,8 @@ impl Handler for Gateway {
     fn notice(&self, notice: Notice) {
         match notice {
             Notice::Refused { status, request: Some((method, path)), .. } => self.feed.request(RequestRecord {
+                call: CallId::default(),
+                scheme: "http",
                 method,
                 path,
                 status: status.as_u16(),

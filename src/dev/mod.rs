@@ -32,6 +32,7 @@ use crate::project::{self, Project, settings};
 use crate::runtime::engine::Engine;
 use crate::runtime::http::server::{Bound, ServeOptions, Server, ServerLimits};
 use crate::runtime::http::tls::{Certificates, TlsFiles};
+use crate::runtime::observer::{Both, Observer};
 use crate::toolchain::{self, BuildOptions, BuildReport, ToolOutput, WitFetch};
 use assemble::Binary;
 use gateway::{Gateway, Status};
@@ -42,6 +43,10 @@ use watch::{Notice, Watcher};
 
 /// How long requests may take to finish when the loop ends.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long the service may take to stop after them. It gives way at every tick, so only a call of the host
+/// that cannot be given up takes longer.
+const SERVICE_END: Duration = Duration::from_secs(2);
 
 /// Toolchains bring these up to date when they build: cargo does at the first build after a rename.
 const LOCK_FILES: &[&str] =
@@ -72,6 +77,8 @@ pub struct Options {
     pub wit: WitFetch,
     /// Where compiled code, stamps and WIT packages are kept.
     pub cache: PathBuf,
+    /// Who sees what guests do, beside the feed.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// What the user wants of a running loop.
@@ -86,7 +93,7 @@ pub enum Command {
 enum Input {
     Notice(Notice),
     BuildEnded { node: Node, epoch: u64, result: Option<Result<Box<BuildReport>>>, took: Duration },
-    SwapEnded { epoch: u64, result: Result<Ready, StartError>, since: Instant },
+    SwapEnded { epoch: u64, result: Box<Result<Ready, StartError>>, since: Instant },
     Command(Command),
 }
 
@@ -108,10 +115,14 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
         capabilities.fresh(&assemble::id(&project)).await?;
     }
     let engine = Engine::builder().with_cache_dir(opts.cache.join("engine")).build()?;
+    let mut observer: Arc<dyn Observer> = Arc::new(feed.clone());
+    if let Some(other) = &opts.observer {
+        observer = Arc::new(Both(observer, other.clone()));
+    }
     let host = HostBuilder::new()
         .with_engine(engine)
         .with_installed(capabilities)
-        .with_observer(Arc::new(feed.clone()))
+        .with_observer(observer)
         .with_http_handler(gateway.clone())
         // The loop's own server has been drained by then.
         .with_drain_timeout(Duration::ZERO)
@@ -234,7 +245,7 @@ impl Session {
             Input::BuildEnded { node, epoch, result, took } if epoch == self.epoch => {
                 vec![self.build_ended(node, result, took).await]
             }
-            Input::SwapEnded { epoch, result, since } if epoch == self.epoch => vec![self.swap_ended(result, since)],
+            Input::SwapEnded { epoch, result, since } if epoch == self.epoch => vec![self.swap_ended(*result, since)],
             Input::BuildEnded { .. } | Input::SwapEnded { .. } => Vec::new(),
             Input::Command(Command::Rebuild) => {
                 self.edited_at = Instant::now();
@@ -487,24 +498,26 @@ impl Session {
                 Ok(workload) => core.make_ready(workload, generation, limits).await,
                 Err(error) => Err(error.into()),
             };
-            let _ = inputs.send(Input::SwapEnded { epoch, result, since });
+            let _ = inputs.send(Input::SwapEnded { epoch, result: Box::new(result), since });
         });
     }
 
     fn swap_ended(&mut self, result: Result<Ready, StartError>, since: Instant) -> Event {
-        match result.and_then(|ready| Ok(self.host.activate(&self.place, ready)?)) {
-            Ok(ready) => {
-                self.gateway.set_status(Status::Fine);
-                self.feed.tell(Report::Ready(Swap {
-                    generation: ready.generation(),
-                    components: ready.workload().components.iter().map(|component| component.name.clone()).collect(),
-                    http: ready.http().is_some(),
-                    compile: ready.times.compile,
-                    link: ready.times.link,
-                    since_edit: since.elapsed(),
-                }));
-                Event::Swapped
-            }
+        let tell = |ready: &Ready| {
+            let workload = ready.workload();
+            self.gateway.set_status(Status::Fine);
+            self.feed.tell(Report::Ready(Swap {
+                generation: ready.generation(),
+                components: workload.components.iter().map(|component| component.name.clone()).collect(),
+                service: workload.service.as_ref().map(|service| service.component.name.clone()),
+                http: ready.http().is_some(),
+                compile: ready.times.compile,
+                link: ready.times.link,
+                since_edit: since.elapsed(),
+            }));
+        };
+        match result.and_then(|ready| Ok(self.host.activate_then(&self.place, ready, tell)?)) {
+            Ok(_) => Event::Swapped,
             Err(error) => {
                 let error = Error::from(error);
                 self.set_broken(&error);
@@ -541,6 +554,11 @@ impl Session {
                 return Err(Error::interrupted());
             }
         };
+        // Requests may have needed it until now.
+        if !self.place.stop_service(SERVICE_END).await {
+            let message = "the service did not stop in time; it ends with wash".to_string();
+            self.feed.tell(Report::Warning { message, hint: None });
+        }
         // In-memory data ends with the loop; nobody gets messages any more.
         self.host.stop().await?;
         self.feed.tell(Report::Stopped { cut });
@@ -607,12 +625,19 @@ fn scope_of(project: &Project, nodes: &[NodeState], generated: &BTreeSet<PathBuf
     }
 }
 
-/// Files that a workload is made of and that need no build: env files, component files, authorities.
+/// Files that a workload is made of and that need no build: env files, component files, the service,
+/// authorities.
 fn surroundings_of(project: &Project) -> BTreeSet<PathBuf> {
     let dev = &project.settings.dev;
     let sidecars = dev.components.iter().flat_map(|component| component.file.iter().chain(&component.env_files));
     let authorities = &dev.http_client_ca_paths;
-    dev.env_files.iter().chain(sidecars).chain(authorities).map(|file| project.root.join(file)).collect()
+    dev.env_files
+        .iter()
+        .chain(sidecars)
+        .chain(&dev.service_file)
+        .chain(authorities)
+        .map(|file| project.root.join(file))
+        .collect()
 }
 
 /// A settings file that did not exist when the settings were read.

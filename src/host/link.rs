@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use super::plan::Unit;
 use crate::component::{self, Interface};
 use crate::error::Error;
 use crate::plugins::catalog::{self, HostedInterface};
-use crate::runtime::workload::Workload;
+use crate::runtime::compose::Link;
+use crate::runtime::workload::Component;
 
 /// All unmet imports of a workload.
 #[derive(Debug, Default)]
@@ -63,14 +63,19 @@ impl LinkReport {
 
     /// Finds out why components that are instantiated together do not link, for every import that
     /// none of them provides.
-    pub fn explain(&mut self, workload: &Workload, unit: &Unit, hosted: &[HostedInterface], error: &wasmtime::Error) {
+    pub fn explain(
+        &mut self,
+        members: &[&Component],
+        links: &[Link],
+        hosted: &[HostedInterface],
+        error: &wasmtime::Error,
+    ) {
         let before = self.unmet.len();
-        for (place, index) in unit.members.iter().enumerate() {
-            let component = &workload.components[*index];
+        for (place, component) in members.iter().enumerate() {
             let interfaces = component::interfaces(&component.bytes).unwrap_or_default();
             for import in &interfaces.imports {
                 let full = full_name(&import.name, import.version.as_deref());
-                let linked = unit.links.iter().any(|link| link.importer == place && link.import == full);
+                let linked = links.iter().any(|link| link.importer == place && link.import == full);
                 let problem = if linked { None } else { judge(import, hosted) };
                 let unmet = problem.map(|problem| Unmet { component: component.name.clone(), import: full, problem });
                 // A component may be part of several units.
@@ -79,7 +84,7 @@ impl LinkReport {
         }
         if self.unmet.len() == before {
             let problem = Problem::Engine { message: format!("{error:#}") };
-            let component = workload.components[unit.members[0]].name.clone();
+            let component = members[0].name.clone();
             self.unmet.push(Unmet { component, import: "(see below)".into(), problem });
         }
     }

@@ -11,7 +11,9 @@ mod machine;
 mod messages;
 mod plan;
 pub mod routers;
+mod service;
 pub mod types;
+mod watches;
 pub mod workloads;
 
 use std::collections::VecDeque;
@@ -23,21 +25,26 @@ use wasmtime::component::Linker;
 
 use crate::error::{Error, Result};
 use crate::plugins::Installed;
+use crate::runtime::callee::{self, Callees};
 use crate::runtime::capability::GuestOf;
 use crate::runtime::compose::{self, ComposeError, Link, Part, Personal};
 use crate::runtime::engine::Engine;
 use crate::runtime::http::call::HttpComponent;
 use crate::runtime::limits::Limits;
+use crate::runtime::network::loopback::Seat;
 use crate::runtime::network::{Outbound, OutboundOptions};
-use crate::runtime::observer::Observer;
+use crate::runtime::observer::{Observer, ServiceRecord};
 use crate::runtime::prepare::{self, PrepareError, Prepared, Surroundings};
 use crate::runtime::workload::{Component, Workload};
 use link::{LinkReport, Problem, Unmet};
+pub use plan::ENTRIES;
 use plan::Unit;
+use service::{Place, ReadyService};
 
 /// Compiled components that are kept although nothing runs them: an edit that is taken back, a
 /// sidecar that stays the same.
 const KEPT: usize = 8;
+
 /// Makes workloads ready to run in this process.
 pub struct Core {
     engine: Engine,
@@ -86,6 +93,9 @@ pub struct Ready {
     http: Option<HttpComponent<Installed>>,
     messages: messages::Handlers,
     members: Vec<Arc<Prepared<Installed>>>,
+    service: Option<ReadyService>,
+    seat: Seat,
+    watches: watches::Watches,
     /// How long each stage took.
     pub times: Times,
 }
@@ -171,24 +181,37 @@ impl Core {
         limits: Limits,
     ) -> Result<Ready, StartError> {
         let begun = Instant::now();
-        let units = plan::plan(&workload.components).map_err(|unmet| StartError::Link(LinkReport { unmet }))?;
+        let plan = plan::plan(&workload.components, workload.service.as_ref().map(|service| &service.component));
+        let plan = plan.map_err(|unmet| StartError::Link(LinkReport { unmet }))?;
+        let units = &plan.units;
         let mut compiled = Vec::new();
-        for unit in &units {
-            compiled.push(self.compile_unit(&workload, unit).await?);
+        for unit in units {
+            let components = unit.members.iter().map(|index| workload.components[*index].clone()).collect();
+            compiled.push(self.compile_together(components, unit).await?);
         }
+        let compiled_service = match &workload.service {
+            Some(service) => {
+                let alone = Unit { members: vec![0], links: Vec::new() };
+                Some((service, self.compile_together(vec![service.component.clone()], &alone).await?))
+            }
+            None => None,
+        };
         let compile = begun.elapsed();
         let capabilities = Arc::new(self.capabilities.load().bind(&workload).await?);
         let outbound = self.outbound.load_full();
+        let seat = Seat::default();
         let around = Surroundings {
             engine: &self.engine,
             linker: &self.linker,
             capabilities: &*capabilities,
             observer: &self.observer,
             outbound: &outbound,
+            seat: &seat,
             limits,
         };
         let mut members = Vec::new();
         let mut report = LinkReport::default();
+        let hosted = capabilities.hosted();
         for (unit, compiled) in units.iter().zip(&compiled) {
             let components: Vec<&Component> = unit.members.iter().map(|index| &workload.components[*index]).collect();
             let prepared = match &components[..] {
@@ -198,7 +221,27 @@ impl Core {
             match prepared {
                 Ok(prepared) => members.push(Arc::new(prepared)),
                 Err(PrepareError::Configure(error)) => return Err(error.into()),
-                Err(PrepareError::Link(error)) => report.explain(&workload, unit, &capabilities.hosted(), &error),
+                Err(PrepareError::Link(error)) => report.explain(&components, &unit.links, &hosted, &error),
+            }
+        }
+        let callees = Callees::new(members.clone());
+        let mut prepared_service = None;
+        if let Some((service, compiled)) = &compiled_service
+            && report.is_empty()
+        {
+            let mut linker = self.linker.clone();
+            let names: Vec<&str> = workload.components.iter().map(|component| component.name.as_str()).collect();
+            let linked = callee::link(&mut linker, &self.engine, &compiled.code, &plan.service, &names, &callees);
+            let component = &service.component;
+            match linked.map(|()| Prepared::service(&around, &workload, component, &linker, &compiled.code)) {
+                Err(misfit) => report.unmet.push(service::unmet(&component.name, misfit)),
+                Ok(Ok(prepared)) => prepared_service = Some((*service, Arc::new(prepared))),
+                Ok(Err(PrepareError::Configure(error))) => return Err(error.into()),
+                Ok(Err(PrepareError::Link(error))) => {
+                    let links: Vec<Link> =
+                        plan.service.iter().map(|link| Link { importer: 0, ..link.clone() }).collect();
+                    report.explain(&[component], &links, &hosted, &error);
+                }
             }
         }
         if !report.is_empty() {
@@ -215,19 +258,33 @@ impl Core {
             .map_err(|error| {
                 Error::failed("the component's HTTP handler cannot be called").cause(format!("{error:#}"))
             })?;
-        let messages = messages::Handlers::of(&workload, &members, capabilities)?;
+        let service = match prepared_service {
+            Some((service, prepared)) => {
+                // Other capabilities and other ways out are another service, too.
+                let around = format!("{:p} {}", Arc::as_ptr(&capabilities), outbound.description());
+                let ready = ReadyService::new(&workload, service, prepared.clone(), callees, &around, generation)?;
+                try_instance(&prepared).await?;
+                Some(ready)
+            }
+            None => None,
+        };
+        let messages = messages::Handlers::of(&workload, &members, capabilities.clone())?;
+        let watches = watches::Watches::of(&workload, &members, capabilities)?;
         let times = Times { compile, link: begun.elapsed() - compile };
         // They are machine code now; what an idle workload keeps is a thousandth of them.
         let mut workload = workload;
         for component in &mut workload.components {
             component.bytes = Arc::default();
         }
-        Ok(Ready { workload, generation, http, messages, members, times })
+        Ok(Ready { workload, generation, http, messages, watches, members, service, seat, times })
     }
 
     /// Compiles a component, or what several are composed to.
-    async fn compile_unit(self: &Arc<Self>, workload: &Workload, unit: &Unit) -> Result<Compiled, StartError> {
-        let components: Vec<Component> = unit.members.iter().map(|index| workload.components[*index].clone()).collect();
+    async fn compile_together(
+        self: &Arc<Self>,
+        components: Vec<Component>,
+        unit: &Unit,
+    ) -> Result<Compiled, StartError> {
         let key = match &components[..] {
             [component] => component.digest.clone(),
             several => several.iter().map(|component| component.digest.as_str()).collect::<Vec<_>>().join(" "),
@@ -312,6 +369,9 @@ async fn try_instance(member: &Arc<Prepared<Installed>>) -> Result<()> {
 #[derive(Default)]
 pub struct Slot {
     serving: ArcSwapOption<Ready>,
+    /// The service, which may be of an earlier version than what serves: it lives on while it stays
+    /// the same.
+    place: Place,
 }
 
 impl Slot {
@@ -322,9 +382,19 @@ impl Slot {
 
     /// Replaces what serves, in one step. Calls that run finish on the version that took them.
     pub fn activate(&self, ready: Ready) -> Arc<Ready> {
+        self.activate_then(ready, |_| ())
+    }
+
+    /// The same; `tell` is called when it serves, and before its service begins to do things.
+    pub fn activate_then(&self, ready: Ready, tell: impl FnOnce(&Ready)) -> Arc<Ready> {
         let ready = Arc::new(ready);
+        ready.seat.take(self.place.network.clone());
+        self.place.make_room(ready.service.as_ref());
         ready.messages.subscribe(&ready.workload.id());
+        ready.watches.begin(&ready.workload.id());
         self.serving.store(Some(ready.clone()));
+        tell(&ready);
+        self.place.activate(ready.service.as_ref());
         ready
     }
 
@@ -333,6 +403,7 @@ impl Slot {
     pub fn subscribe(&self) {
         if let Some(ready) = self.serving() {
             ready.messages.subscribe(&ready.workload.id());
+            ready.watches.begin(&ready.workload.id());
         }
     }
 
@@ -341,7 +412,19 @@ impl Slot {
         let ready = self.serving.swap(None)?;
         if unsubscribe {
             ready.messages.unsubscribe(&ready.workload.id());
+            ready.watches.end(&ready.workload.id());
         }
         Some(ready)
+    }
+
+    /// How the workload's service is; `None`: it has none.
+    pub fn service(&self) -> Option<ServiceRecord> {
+        self.place.status()
+    }
+
+    /// Stops the workload's service, and waits for its end for this long at most. Returns whether none
+    /// runs any more.
+    pub async fn stop_service(&self, patience: Duration) -> bool {
+        self.place.stop(patience).await
     }
 }

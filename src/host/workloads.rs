@@ -24,10 +24,13 @@ use crate::component;
 use crate::error::{Error, Result};
 use crate::plugins::catalog;
 use crate::runtime::limits::Limits;
+use crate::runtime::observer::ServiceState;
 use crate::runtime::workload::{HostInterface, Workload, WorkloadId};
 
 /// How long a plugin may take to end, or to drop what it has for a workload.
 const PLUGIN_STOP: Duration = Duration::from_secs(3);
+/// How long a service may take to end once it is told: it is dropped at its next tick.
+const SERVICE_STOP: Duration = Duration::from_secs(2);
 /// How often a version that has to end is looked at.
 const DRAIN_TICK: Duration = Duration::from_millis(10);
 
@@ -135,7 +138,25 @@ pub(crate) struct Running {
 
 impl Running {
     fn status(&self) -> WorkloadStatus {
-        status(&self.id, *self.state.borrow())
+        let state = *self.state.borrow();
+        // While it runs, the workload is what its service is.
+        let service = self.slot.service().filter(|_| state == WorkloadState::Running);
+        let Some(service) = service else { return status(&self.id, state) };
+        let (state, message) = match service.state {
+            ServiceState::Running => (state, String::new()),
+            ServiceState::Starting | ServiceState::Stopped => (WorkloadState::Starting, String::new()),
+            ServiceState::BackingOff { reason, attempt, most, .. } => {
+                (WorkloadState::Starting, format!("the service failed, restart {attempt} of {most} follows: {reason}"))
+            }
+            ServiceState::Completed => (WorkloadState::Completed, String::new()),
+            ServiceState::Failed { reason } => (WorkloadState::Error, format!("the service failed: {reason}")),
+        };
+        WorkloadStatus { message, ..status(&self.id, state) }
+    }
+
+    /// Stops the service, if there is one; whether none runs any more.
+    pub(crate) async fn stop_service(&self, patience: Duration) -> bool {
+        self.slot.stop_service(patience).await
     }
 
     /// Whether it serves and is going to.
@@ -243,9 +264,15 @@ impl Host {
         self.inner.reserve(workload_id, workload)
     }
 
-    /// Makes a version that is ready serve, in place of the one before it.
-    pub(crate) fn activate(&self, running: &Running, ready: Ready) -> Result<Arc<Ready>> {
-        self.inner.activate(running, ready)
+    /// Makes a version that is ready serve, in place of the one before it; `tell` is called when it
+    /// does, and before its service begins to do things.
+    pub(crate) fn activate_then(
+        &self,
+        running: &Running,
+        ready: Ready,
+        tell: impl FnOnce(&Ready),
+    ) -> Result<Arc<Ready>> {
+        self.inner.activate_then(running, ready, tell)
     }
 }
 
@@ -340,8 +367,8 @@ impl Inner {
     /// Refuses what whoever reads manifests would refuse with a line. Gives every component the digest
     /// of its bytes.
     fn checked(&self, mut workload: Workload) -> Result<Workload> {
-        if workload.components.is_empty() {
-            return Err(Error::usage("the workload has no components"));
+        if workload.components.is_empty() && workload.service.is_none() {
+            return Err(Error::usage("the workload has no components and no service"));
         }
         for (what, name) in [("namespace", &workload.namespace), ("name", &workload.name)] {
             if name.is_empty() || name.contains('/') {
@@ -350,7 +377,8 @@ impl Inner {
             }
         }
         let mut names = BTreeSet::new();
-        for component in &mut workload.components {
+        let service = workload.service.as_mut().map(|service| &mut service.component);
+        for component in workload.components.iter_mut().chain(service) {
             if component.name.is_empty() || !names.insert(component.name.clone()) {
                 return Err(Error::usage(format!("a component cannot be called {:?}", component.name))
                     .hint("give each component of a workload a name of its own"));
@@ -431,16 +459,16 @@ impl Inner {
                 return Err(Error::failed("it was stopped before it was ready"));
             }
         };
-        self.activate(running, ready)?;
+        self.activate_then(running, ready, |_| ())?;
         Ok(())
     }
 
-    fn activate(&self, running: &Running, ready: Ready) -> Result<Arc<Ready>> {
+    fn activate_then(&self, running: &Running, ready: Ready, tell: impl FnOnce(&Ready)) -> Result<Arc<Ready>> {
         if let Some(http) = &self.http {
             http.on_workload_bind(ready.workload(), &running.target)?;
         }
         running.components.store(ready.workload().components.len() as u64, Ordering::Relaxed);
-        let ready = running.slot.activate(ready);
+        let ready = running.slot.activate_then(ready, tell);
         // One that is stopping meanwhile stays so.
         running.state.send_if_modified(|state| {
             let starts = *state == WorkloadState::Starting;
@@ -481,6 +509,10 @@ impl Inner {
             };
             let _ = tokio::time::timeout(self.drain, gone).await;
         }
+        // Calls may have needed it until now.
+        if !running.slot.stop_service(SERVICE_STOP).await {
+            tracing::warn!(workload = running.id, "a service did not stop in time");
+        }
         if self.leaves_last(running) {
             let capabilities = self.core.capabilities();
             for registered in capabilities.plugins().iter() {
@@ -513,7 +545,11 @@ impl Inner {
         let serving: Vec<Arc<Ready>> = self.running().values().filter_map(|running| running.slot.serving()).collect();
         let needed: BTreeSet<&str> = serving
             .iter()
-            .flat_map(|ready| ready.workload().components.iter().map(|component| component.digest.as_str()))
+            .flat_map(|ready| {
+                let Workload { components, service, .. } = ready.workload();
+                let service = service.iter().map(|service| &service.component);
+                components.iter().chain(service).map(|component| component.digest.as_str())
+            })
             .collect();
         self.core.forget_code(|digest| needed.contains(digest));
     }

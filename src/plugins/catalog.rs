@@ -107,6 +107,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("config-draft.wit", include_str!("../../wit/wasi-config-0.2.0-draft/package.wit")),
     ("config.wit", include_str!("../../wit/wasi-config-0.2.0-rc.1/package.wit")),
     ("logging.wit", include_str!("../../wit/wasi-logging-0.1.0-draft/package.wit")),
+    ("otel.wit", include_str!("../../wit/wasi-otel-0.2.0-rc.2/package.wit")),
     ("messaging.wit", include_str!("../../wit/wasmcloud-messaging-0.2.0/package.wit")),
     ("host.wit", include_str!("../../wit/wash-host/package.wit")),
 ];
@@ -204,6 +205,8 @@ mod tests {
             "wasi:cli/environment@0.3.0",
             "wasi:io/streams@0.2.12",
             "wasi:logging/logging@0.1.0-draft",
+            "wasi:otel/tracing@0.2.0-rc.2",
+            "wasi:otel/metrics@0.2.0-rc.2",
             "wasi:sockets/tcp@0.2.12",
         ] {
             assert_eq!(names.iter().filter(|other| *other == name).count(), 1, "{name} in {names:#?}");

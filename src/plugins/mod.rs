@@ -15,6 +15,7 @@ pub mod host_plugin;
 pub mod keyvalue;
 pub mod logging;
 pub mod messaging;
+pub mod otel;
 pub mod remote;
 #[cfg(test)]
 #[path = "../../tests/support/s3.rs"]
@@ -147,6 +148,11 @@ impl Installed {
         &self.messaging
     }
 
+    /// The buckets of `wasi:keyvalue`.
+    pub fn keyvalue(&self) -> &Keyvalue {
+        &self.keyvalue
+    }
+
     /// Drops what a workload has in memory: for a workload that has stopped.
     pub fn forget(&self, workload: &WorkloadId) {
         self.keyvalue.forget(workload);
@@ -180,11 +186,22 @@ impl Capabilities for Installed {
             table: &mut guest.table,
         })?;
         config::link(linker, |guest| View { state: &guest.capabilities.0.config, table: &mut guest.table })?;
-        logging::link(linker, |guest| View { state: &guest.capabilities.0.logging, table: &mut guest.table })?;
+        logging::link(linker, |guest| logging::Speaker {
+            state: &guest.capabilities.0.logging,
+            call: guest.output.call(),
+        })?;
+        otel::link(linker, |guest| otel::Recorder(&guest.capabilities.0.otel))?;
         messaging::host::link(linker, |guest| View { state: &guest.capabilities.0.messaging, table: &mut guest.table })
     }
 
-    const PERSONAL: &'static [&'static str] = &["wasi:config/store", "wasi:config/runtime", "wasi:logging/logging"];
+    const PERSONAL: &'static [&'static str] = &[
+        "wasi:config/store",
+        "wasi:config/runtime",
+        "wasi:logging/logging",
+        "wasi:otel/tracing",
+        "wasi:otel/logs",
+        "wasi:otel/metrics",
+    ];
 
     fn link_personal(
         instance: &mut LinkerInstance<'_, GuestOf<Self>>,
@@ -193,9 +210,14 @@ impl Capabilities for Installed {
     ) -> wasmtime::Result<()> {
         match interface {
             "wasi:logging/logging" => logging::link_personal(instance, move |guest: &mut GuestOf<Self>| {
-                let (own, table) = guest.capabilities_of(member);
-                View { state: &own.0.logging, table }
+                let call = guest.output.call();
+                logging::Speaker { state: &guest.capabilities_of(member).0.0.logging, call }
             }),
+            "wasi:otel/tracing" | "wasi:otel/logs" | "wasi:otel/metrics" => {
+                otel::link_personal(instance, interface, move |guest: &mut GuestOf<Self>| {
+                    otel::Recorder(&guest.capabilities_of(member).0.0.otel)
+                })
+            }
             interface => config::link_personal(instance, interface, move |guest: &mut GuestOf<Self>| {
                 let (own, table) = guest.capabilities_of(member);
                 View { state: &own.0.config, table }
@@ -214,6 +236,7 @@ impl Capabilities for Installed {
             blobstore: self.blobstore.configure(workload)?,
             config: config::configure(workload, component),
             logging: logging::configure(workload, component, observer)?,
+            otel: otel::configure(workload, component, observer)?,
             messaging: self.messaging.configure(workload)?,
             plugins: self.bound.get(&component.name).cloned().unwrap_or_default(),
         })))
@@ -231,6 +254,7 @@ struct Configured {
     blobstore: blobstore::ForComponent,
     config: config::ForComponent,
     logging: logging::ForComponent,
+    otel: otel::ForComponent,
     messaging: messaging::ForComponent,
     plugins: BoundPlugins,
 }

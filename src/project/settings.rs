@@ -11,6 +11,8 @@ pub const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
 pub const DEFAULT_REQUEST_TIMEOUT_SECONDS: u64 = 30;
 /// The most memory one instance may use in `wash dev`, in MiB.
 pub const DEFAULT_MEMORY_LIMIT_MB: u64 = 1024;
+/// How often in a row a service is started again in `wash dev`.
+pub const DEFAULT_SERVICE_MAX_RESTARTS: u64 = 5;
 /// Which authorities HTTPS requests of components trust in `wash dev`.
 pub const DEFAULT_HTTP_CLIENT_TRUST_ROOTS: &str = "webpki-and-native";
 /// The folder of a project's WIT files.
@@ -86,12 +88,18 @@ pub struct Dev {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = DEFAULT_ADDRESS))]
     pub address: Option<String>,
-    /// Runs the component as a long-running service. Not supported yet.
+    /// Runs the component as the workload's service: it is started once and may listen inside of the
+    /// workload. A component that exports `wasi:cli/run` and answers nothing is one without this.
     pub service: bool,
-    /// A service component beside the main one. Not supported yet.
+    /// A component file that is the workload's service, beside the main component and with its
+    /// environment, configuration and network rules. Relative to the project folder; it is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("examples" = ["target/service.wasm"]))]
+    #[schemars(extend("examples" = ["target/wasm32-wasip2/release/service.wasm"]))]
     pub service_file: Option<String>,
+    /// How often in a row a service is started again after it has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0), extend("default" = DEFAULT_SERVICE_MAX_RESTARTS))]
+    pub service_max_restarts: Option<u64>,
     /// More components of the same workload.
     pub components: Vec<DevComponent>,
     /// Folders of this machine that components may use.

@@ -64,6 +64,7 @@ impl Check<'_> {
         for (key, value) in [
             ("dev.command", &dev.command),
             ("dev.component_path", &dev.component_path),
+            ("dev.service_file", &dev.service_file),
             ("dev.wasi_keyvalue_path", &dev.wasi_keyvalue_path),
             ("dev.wasi_blobstore_path", &dev.wasi_blobstore_path),
         ] {
@@ -84,13 +85,8 @@ impl Check<'_> {
             }
         }
         self.urls(dev);
-        for (key, used) in [
-            ("dev.service", dev.service),
-            ("dev.service_file", dev.service_file.is_some()),
-            ("dev.wasi_webgpu", dev.wasi_webgpu),
-        ] {
-            self.refuse(&Key::of(key), used);
-        }
+        self.refuse(&Key::of("dev.wasi_webgpu"), dev.wasi_webgpu);
+        self.service(dev);
         self.ports(&Key::of("dev.allowed_host_loopback_ports"), &dev.allowed_host_loopback_ports);
         if dev.max_concurrency.is_some_and(|most| most > 1) && dev.pool_size.unwrap_or(0) == 0 {
             let message =
@@ -99,6 +95,15 @@ impl Check<'_> {
         }
         self.tls(dev);
         self.http_client(dev);
+    }
+
+    fn service(&mut self, dev: &Dev) {
+        if dev.service && dev.service_file.is_some() {
+            let message = "`dev.service` and `dev.service_file` both name the service; a workload has one".to_string();
+            let hint =
+                "remove `dev.service` if the file is the service, `dev.service_file` if the project is".to_string();
+            self.complain(&Key::of("dev.service_file"), message, Some(hint));
+        }
     }
 
     fn tls(&mut self, dev: &Dev) {
@@ -534,8 +539,6 @@ mod tests {
         walk(Shape::of_settings(), "", &mut described);
         let text = "
 dev:
-  service: true
-  service_file: x
   wasi_webgpu: true
 ";
         let mut refused: Vec<String> = problems_of(text)

@@ -6,9 +6,10 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 
 use super::observer::{Fault, Frame};
+use super::stdio::LastWords;
 
 /// Describes the failure of a call of `component` while it did `what`.
-pub fn describe(component: &Arc<str>, what: String, error: &wasmtime::Error, stderr: Vec<String>) -> Arc<Fault> {
+pub fn describe(component: &Arc<str>, what: String, error: &wasmtime::Error, last: LastWords) -> Arc<Fault> {
     let shared = error.downcast_ref::<OfInstance>();
     let error = shared.map_or(error, |shared| &shared.error);
     let mut reason = match error.downcast_ref::<Trap>() {
@@ -23,6 +24,7 @@ pub fn describe(component: &Arc<str>, what: String, error: &wasmtime::Error, std
     if let Some(function) = endless_recursion(&frames) {
         reason = format!("{reason}; `{function}` calls itself again and again");
     }
+    let LastWords { stderr, call } = last;
     let stderr = match shared {
         Some(shared) if stderr.is_empty() => shared.stderr.to_vec(),
         _ => stderr,
@@ -30,7 +32,7 @@ pub fn describe(component: &Arc<str>, what: String, error: &wasmtime::Error, std
     if shared.is_some_and(|shared| shared.several) {
         reason = format!("{reason} (it shared its instance with other requests, whose fault it may be)");
     }
-    Arc::new(Fault { component: component.clone(), what, reason, frames, stderr })
+    Arc::new(Fault { component: component.clone(), what, reason, frames, stderr, call })
 }
 
 /// The failure of an instance that several calls may have shared; each of them has this error.

@@ -4,6 +4,7 @@
 //! ([`capability`]); never a project, a setting, or a concrete capability. Start with
 //! [`engine::Engine`] and [`workload::Workload`], then [`prepare`] and [`http`].
 
+pub mod callee;
 pub mod capability;
 pub mod compose;
 pub mod cpu;
@@ -18,6 +19,8 @@ pub mod observer;
 mod personal;
 mod personal3;
 pub mod prepare;
+pub mod service;
 pub mod stdio;
 pub mod tls;
+pub mod trace;
 pub mod workload;

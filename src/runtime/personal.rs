@@ -8,17 +8,16 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource};
 use wasmtime_wasi::cli::WasiCliCtxView;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView};
+use wasmtime_wasi::p2::DynOutputStream;
 use wasmtime_wasi::p2::bindings::cli::{environment, stderr, stdout};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
-use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily};
-use wasmtime_wasi::p2::bindings::sockets::{network, tcp_create_socket, udp_create_socket};
-use wasmtime_wasi::p2::{DynOutputStream, TcpSocket, UdpSocket};
-use wasmtime_wasi::sockets::WasiSocketsCtxView;
+use wasmtime_wasi::p2::bindings::sockets::network::IpAddressFamily;
 use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
 
 use super::capability::{Capabilities, GuestOf};
 use super::guest::Guest;
 use super::network::sockets;
+use super::network::wasi::{tcp_create_socket, udp_create_socket};
 use super::personal3;
 
 /// Interfaces of WASI whose state belongs to one component, without their versions.
@@ -75,23 +74,20 @@ pub fn link<C: Capabilities>(
         }),
         "wasi:sockets/tcp-create-socket" => {
             instance.func_wrap("create-tcp-socket", move |mut store: Call<'_, C>, (family,): (IpAddressFamily,)| {
-                let mut view = sockets_of(store.data_mut(), member);
+                let mut view = store.data_mut().sockets_of(member);
                 let socket = tcp_create_socket::Host::create_tcp_socket(&mut view, family);
-                Ok((socket_or_code::<TcpSocket>(&mut view, socket)?,))
+                Ok((sockets::or_code(&mut view, socket)?,))
             })
         }
-        "wasi:sockets/udp-create-socket" => instance.func_wrap_async(
-            "create-udp-socket",
-            move |mut store: Call<'_, C>, (family,): (IpAddressFamily,)| {
-                Box::new(async move {
-                    let mut view = sockets_of(store.data_mut(), member);
-                    let socket = udp_create_socket::Host::create_udp_socket(&mut view, family).await;
-                    Ok((socket_or_code::<UdpSocket>(&mut view, socket)?,))
-                })
-            },
-        ),
+        "wasi:sockets/udp-create-socket" => {
+            instance.func_wrap("create-udp-socket", move |mut store: Call<'_, C>, (family,): (IpAddressFamily,)| {
+                let mut view = store.data_mut().sockets_of(member);
+                let socket = udp_create_socket::Host::create_udp_socket(&mut view, family);
+                Ok((sockets::or_code(&mut view, socket)?,))
+            })
+        }
         "wasi:sockets/ip-name-lookup" => {
-            sockets::link_personal(instance, move |guest: &mut GuestOf<C>| guest.lookups_of(member))
+            sockets::link_personal(instance, move |guest: &mut GuestOf<C>| guest.sockets_of(member))
         }
         "wasi:http/outgoing-handler" => instance.func_wrap("handle", move |mut store: Call<'_, C>, arguments| {
             let (request, options): (Resource<types::OutgoingRequest>, Option<Resource<types::RequestOptions>>) =
@@ -133,19 +129,4 @@ pub(super) fn cli<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiCliCtxVie
 pub(super) fn files<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiFilesystemCtxView<'_> {
     let (wasi, table) = guest.wasi_of(member);
     WasiFilesystemCtxView { ctx: wasi.filesystem(), table }
-}
-
-pub(super) fn sockets_of<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiSocketsCtxView<'_> {
-    let (wasi, table) = guest.wasi_of(member);
-    WasiSocketsCtxView { ctx: wasi.sockets(), table }
-}
-
-fn socket_or_code<T>(
-    view: &mut WasiSocketsCtxView<'_>,
-    socket: Result<Resource<T>, wasmtime_wasi::p2::SocketError>,
-) -> wasmtime::Result<Result<Resource<T>, ErrorCode>> {
-    match socket {
-        Ok(socket) => Ok(Ok(socket)),
-        Err(error) => Ok(Err(network::Host::convert_error_code(view, error)?)),
-    }
 }

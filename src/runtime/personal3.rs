@@ -14,7 +14,7 @@ use wasmtime_wasi_http::p3::bindings::http::client;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpCtxView};
 
 use super::guest::Guest;
-use super::personal::{cli, files, sockets_of};
+use super::personal::{cli, files};
 
 /// So many members of a composed component may import these.
 pub const MEMBERS: usize = 16;
@@ -85,7 +85,8 @@ fn files_at<S: Send, const MEMBER: usize>(guest: &mut Guest<S>) -> WasiFilesyste
 }
 
 fn sockets_at<S: Send, const MEMBER: usize>(guest: &mut Guest<S>) -> WasiSocketsCtxView<'_> {
-    sockets_of(guest, MEMBER)
+    let (wasi, table) = guest.wasi_of(MEMBER);
+    WasiSocketsCtxView { ctx: wasi.sockets(), table }
 }
 
 fn http_at<S: Send, const MEMBER: usize>(guest: &mut Guest<S>) -> WasiHttpCtxView<'_> {

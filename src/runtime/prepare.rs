@@ -19,6 +19,7 @@ use super::guest::{Guest, Own};
 use super::http::client::Client;
 use super::http::outgoing::Outgoing;
 use super::limits::Limits;
+use super::network::loopback::Seat;
 use super::network::policy::Policy;
 use super::network::sockets::{self, Sockets};
 use super::network::{Network, Outbound};
@@ -33,7 +34,7 @@ use crate::error::{Error, Result};
 pub fn linker<C: Capabilities>(engine: &Engine) -> Result<Linker<GuestOf<C>>> {
     let mut linker = Linker::new(engine.wasmtime());
     let linked = wasmtime_wasi::p2::add_to_linker_async(&mut linker)
-        .and_then(|()| sockets::link(&mut linker, Guest::lookups))
+        .and_then(|()| sockets::link(&mut linker, Guest::sockets))
         .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
         .and_then(|()| wasmtime_wasi::p3::add_to_linker(&mut linker))
         .and_then(|()| wasmtime_wasi_http::p3::add_to_linker(&mut linker))
@@ -65,6 +66,13 @@ pub struct Prepared<C: Capabilities> {
     observer: Arc<dyn Observer>,
 }
 
+/// Only a service may wait for others to connect.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Component,
+    Service,
+}
+
 /// What one member has for itself.
 struct Member<C: Capabilities> {
     /// Names and values, in the form that a WASI context takes.
@@ -89,6 +97,8 @@ pub struct Surroundings<'a, C: Capabilities> {
     pub observer: &'a Arc<dyn Observer>,
     /// What outgoing connections have in common.
     pub outbound: &'a Arc<Outbound>,
+    /// Where the workload's own loopback will be.
+    pub seat: &'a Seat,
     /// The host's defaults; a component may ask for less memory.
     pub limits: Limits,
 }
@@ -103,7 +113,19 @@ impl<C: Capabilities> Prepared<C> {
         compiled: &Compiled,
     ) -> Result<Self, PrepareError> {
         let pre = around.linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
-        Self::with_members(around, workload, &[component], pre)
+        Self::with_members(around, workload, &[component], pre, Role::Component)
+    }
+
+    /// The same for the workload's service, with a linker that also has the components it calls.
+    pub fn service(
+        around: &Surroundings<'_, C>,
+        workload: &Workload,
+        component: &Component,
+        linker: &Linker<GuestOf<C>>,
+        compiled: &Compiled,
+    ) -> Result<Self, PrepareError> {
+        let pre = linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
+        Self::with_members(around, workload, &[component], pre, Role::Service)
     }
 
     /// The same for what several components were composed to. `personal` are its imports that
@@ -121,7 +143,7 @@ impl<C: Capabilities> Prepared<C> {
             personal::link::<C>(&mut instance, &import.interface, import.part).map_err(PrepareError::Link)?;
         }
         let pre = linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
-        Self::with_members(around, workload, components, pre)
+        Self::with_members(around, workload, components, pre, Role::Component)
     }
 
     fn with_members(
@@ -129,11 +151,12 @@ impl<C: Capabilities> Prepared<C> {
         workload: &Workload,
         components: &[&Component],
         pre: InstancePre<GuestOf<C>>,
+        role: Role,
     ) -> Result<Self, PrepareError> {
         let member = |component: &&Component| {
             let (outbound, observer) = (around.outbound.clone(), around.observer.clone());
-            let network =
-                Arc::new(Network::new(policy(component)?, outbound, component.name.as_str().into(), observer));
+            let network = Network::new(policy(component)?, outbound, component.name.as_str().into(), observer);
+            let network = Arc::new(network.inside(around.seat, role == Role::Service));
             Ok(Member {
                 environment: component.local.environment.clone().into_iter().collect(),
                 mounts: mounts(workload, &component.local)?,
@@ -221,6 +244,7 @@ impl<C: Capabilities> Prepared<C> {
                 .memory_size(self.limits.memory_bytes)
                 .table_elements(self.limits.table_elements)
                 .build(),
+            output: output.clone(),
             capabilities,
             others,
         };

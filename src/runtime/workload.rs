@@ -18,6 +18,8 @@ pub struct Workload {
     pub annotations: BTreeMap<String, String>,
     /// The components. The first that exports an HTTP handler gets the requests.
     pub components: Vec<Component>,
+    /// What runs for as long as the workload, beside its components.
+    pub service: Option<Service>,
     /// Capabilities it declares, with their configuration.
     pub host_interfaces: Vec<HostInterface>,
     /// Folders that components may mount, by name.
@@ -85,6 +87,15 @@ impl Component {
     pub fn new(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
         Component { name: name.into(), bytes: bytes.into(), ..Component::default() }
     }
+}
+
+/// A component that is started once and runs on.
+#[derive(Clone, Debug, Default)]
+pub struct Service {
+    /// It exports `wasi:cli/run`, or one interface with one function that needs no arguments.
+    pub component: Component,
+    /// How often it is started again after it has failed, in a row.
+    pub max_restarts: u64,
 }
 
 /// What one component has for itself and no other member of the workload sees.

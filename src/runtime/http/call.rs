@@ -9,6 +9,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::{Instrument, Span};
 use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
@@ -21,9 +22,10 @@ use super::streaming::Streaming;
 use crate::runtime::capability::{Capabilities, GuestOf};
 use crate::runtime::cpu;
 use crate::runtime::fault;
-use crate::runtime::observer::{Fault, Observer, RequestRecord};
+use crate::runtime::observer::{CallId, Fault, Observer, RequestRecord};
 use crate::runtime::prepare::Prepared;
 use crate::runtime::stdio::CallOutput;
+use crate::runtime::trace;
 
 /// A component that answers HTTP requests.
 pub struct HttpComponent<C: Capabilities> {
@@ -111,7 +113,7 @@ impl<C: Capabilities> HttpComponent<C> {
     /// Answers a request. Everything is told to the observer; the caller only renders what is not
     /// an answer.
     pub async fn answer(&self, request: Request<Incoming>, scheme: Scheme) -> Result<Response<Body>, NoAnswer> {
-        let mut account = Account::open(self, &request);
+        let mut account = Account::open(self, &request, &scheme);
         if admission::is_too_large(&request, self.component.limits.body_bytes) {
             account.close(StatusCode::PAYLOAD_TOO_LARGE.as_u16());
             return Err(NoAnswer::TooLarge);
@@ -120,7 +122,7 @@ impl<C: Capabilities> HttpComponent<C> {
         let request = request.map(|body| Limited::new(body, self.component.limits.body_bytes));
         let awaited = request.body().awaited();
         let (send, receive) = oneshot::channel();
-        let (work, output) = self.begin(request, scheme, send);
+        let (work, output) = self.begin(request, scheme, send, &account);
         let limit = self.component.limits.request_time;
         match tokio::time::timeout(limit, first(work, receive)).await {
             // The client would go on waiting for the answer, or take the connection for another protocol's.
@@ -182,25 +184,28 @@ impl<C: Capabilities> HttpComponent<C> {
         request: Request<Limited>,
         scheme: Scheme,
         send: oneshot::Sender<Answer>,
+        account: &Account,
     ) -> (Work, Arc<CallOutput>) {
         if let Some(turn) = self.shared.as_ref().and_then(|shared| shared.turn()) {
             return turn.begin(request, scheme, send);
         }
         let warm = self.warm.take();
         let output = warm.as_ref().map_or_else(|| self.component.output(), |instance| instance.output.clone());
+        output.serve(account.call);
         let (component, pre, pool, new) = (self.component.clone(), self.pre.clone(), self.warm.clone(), output.clone());
         let work = async move {
             let mut instance = match warm {
                 Some(instance) => instance,
-                None => Instance::new(&component, &pre, new).await?,
+                None => Instance::new(&component, &pre, new).instrument(trace::instantiate(&component.name)).await?,
             };
             // One that trapped, was too slow or lost its client does not come here: it is dropped.
-            if instance.answer(request, scheme, send).await? {
+            let handle = trace::guest("handle", &component.name);
+            if instance.answer(request, scheme, send).instrument(handle).await? {
                 pool.keep(instance);
             }
             Ok(())
         };
-        (cpu::held(self.component.cpu(), Box::pin(work)), output)
+        (cpu::held(self.component.cpu(), Box::pin(work.instrument(account.span.clone()))), output)
     }
 
     fn stream(&self, response: Response<HyperOutgoingBody>, rest: Rest, ongoing: Ongoing) -> Response<Body> {
@@ -251,6 +256,7 @@ fn report<C: Capabilities>(
     error: &wasmtime::Error,
     output: &Arc<CallOutput>,
 ) -> Arc<Fault> {
+    account.failed = true;
     let what = format!("{} {}", account.method, account.path);
     let fault = fault::describe(&component.name, what, error, output.finish());
     component.observer().fault(fault.clone());
@@ -287,6 +293,9 @@ pub(super) struct Ongoing {
 /// The record of a request; handed to the observer when it is closed or dropped.
 pub(super) struct Account {
     observer: Arc<dyn Observer>,
+    span: Span,
+    call: CallId,
+    scheme: &'static str,
     method: http::Method,
     path: String,
     started: Instant,
@@ -294,12 +303,21 @@ pub(super) struct Account {
     status: u16,
     complete: bool,
     cut: bool,
+    /// The component trapped, was too slow, or said that it failed.
+    failed: bool,
 }
 
 impl Account {
-    fn open<C: Capabilities>(target: &HttpComponent<C>, request: &Request<Incoming>) -> Self {
+    fn open<C: Capabilities>(target: &HttpComponent<C>, request: &Request<Incoming>, scheme: &Scheme) -> Self {
+        let scheme = if matches!(scheme, Scheme::Https) { "https" } else { "http" };
+        let span = trace::request(request, scheme, &target.component.name, target.generation);
+        let observer = target.component.observer().clone();
+        observer.began(request.method(), scheme);
         Account {
-            observer: target.component.observer().clone(),
+            observer,
+            call: CallId::next(trace::id(&span)),
+            span,
+            scheme,
             method: request.method().clone(),
             path: request.uri().path_and_query().map_or("/", |path| path.as_str()).to_string(),
             started: Instant::now(),
@@ -307,6 +325,7 @@ impl Account {
             status: 0,
             complete: false,
             cut: false,
+            failed: false,
         }
     }
 
@@ -329,7 +348,16 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
+        let problem = match () {
+            () if !self.complete => Some("client_left"),
+            () if self.cut => Some("cut"),
+            () if self.failed => Some("component_failed"),
+            () => None,
+        };
+        trace::answered(&self.span, self.status, problem);
         self.observer.request(RequestRecord {
+            call: self.call,
+            scheme: self.scheme,
             method: std::mem::take(&mut self.method),
             path: std::mem::take(&mut self.path),
             status: self.status,

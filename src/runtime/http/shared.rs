@@ -301,7 +301,7 @@ impl<C: Capabilities> Driven<C> {
         };
         let (mut store, proxy) = match made.await {
             Ok(made) => made,
-            Err(error) => return self.common.fail(error, self.output.finish()),
+            Err(error) => return self.common.fail(error, self.output.finish().stderr),
         };
         let common = &self.common;
         let proxy = &proxy;
@@ -329,7 +329,7 @@ impl<C: Capabilities> Driven<C> {
         // The requests learn of it before the store goes, and with it the bodies that it fills.
         match ended.await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) | Err(error) => self.common.fail(error, self.output.finish()),
+            Ok(Err(error)) | Err(error) => self.common.fail(error, self.output.finish().stderr),
         }
     }
 }
