@@ -17,7 +17,6 @@ use crate::error::Result;
 use crate::host::http::{HostHandler, Router, Target, scheme_of};
 use crate::host::routers::DevRouter;
 use crate::runtime::fault;
-use crate::runtime::http::call::NoAnswer;
 use crate::runtime::http::{Body, Handler, Notice, full, plain};
 use crate::runtime::observer::{CallId, Observer, RequestRecord};
 use crate::runtime::workload::Workload;
@@ -78,7 +77,7 @@ impl Gateway {
             Err(no_answer) => {
                 let details = no_answer.fault().map(|fault| fault::render(fault)).unwrap_or_default();
                 let mut response = page(no_answer.status(), no_answer.short_reason(), &details, html, false);
-                if matches!(no_answer, NoAnswer::Busy) {
+                if no_answer.is_worth_another_try() {
                     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
                 }
                 response

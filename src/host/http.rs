@@ -312,7 +312,13 @@ async fn answer(target: Target, request: Request<Incoming>, scheme: &http::uri::
     match component.answer(request, scheme_of(scheme)).await {
         Ok(response) => response,
         // Details are for the observer: strangers learn nothing of a component's inside.
-        Err(no_answer) => plain(no_answer.status(), format!("{}\n", no_answer.short_reason())),
+        Err(no_answer) => {
+            let mut response = plain(no_answer.status(), format!("{}\n", no_answer.short_reason()));
+            if no_answer.is_worth_another_try() {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            response
+        }
     }
 }
 

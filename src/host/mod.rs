@@ -115,7 +115,7 @@ impl Ready {
         self.generation
     }
 
-    /// What runs.
+    /// What runs, without the bytes of its components.
     pub fn workload(&self) -> &Workload {
         &self.workload
     }
@@ -272,6 +272,11 @@ impl Core {
         let messages = messages::Handlers::of(&workload, &members, capabilities.clone())?;
         let watches = watches::Watches::of(&workload, &members, capabilities)?;
         let times = Times { compile, link: begun.elapsed() - compile };
+        // They are machine code now; what an idle workload keeps is a thousandth of them.
+        let mut workload = workload;
+        for component in &mut workload.components {
+            component.bytes = Arc::default();
+        }
         Ok(Ready { workload, generation, http, messages, watches, members, service, seat, times })
     }
 

@@ -123,9 +123,9 @@ const SHARED: &str = "dev: {pool_size: 1, max_concurrency: 8}\n";
 #[test]
 fn an_instance_of_0_3_works_on_several_requests_and_a_slow_one_holds_up_nobody() {
     let (_sandbox, dev) = serve(&guests::probe3(), SHARED);
-    let slow = together(&dev, &["/slow?3000"; 4]);
+    let slow = together(&dev, &["/slow?8000"; 4]);
     at_work(&dev, 5);
-    for _ in 0..20 {
+    for _ in 0..8 {
         assert_eq!(dev.get("/ok").body, "fine");
     }
     assert!(slow.iter().all(|call| !call.is_finished()), "they are still at it");
@@ -142,7 +142,7 @@ fn an_instance_of_0_3_works_on_several_requests_and_a_slow_one_holds_up_nobody()
 #[test]
 fn what_an_instance_has_no_room_for_gets_another() {
     let (_sandbox, dev) = serve(&guests::probe3(), "dev: {pool_size: 2, max_concurrency: 2}\n");
-    let slow = together(&dev, &["/slow?1000"; 6]);
+    let slow = together(&dev, &["/slow?4000"; 6]);
     let mut counts: Vec<u32> = slow.into_iter().map(|call| call.join().unwrap().body.parse().unwrap()).collect();
     counts.sort_unstable();
     assert_eq!(counts, [1, 1, 1, 1, 2, 2], "two instances with two each, and two of their own for the others");
@@ -184,7 +184,7 @@ fn a_request_that_is_too_slow_does_not_take_the_others_of_its_instance_along() {
 fn a_client_that_leaves_ends_its_own_request_only() {
     use std::io::{Read, Write};
     let (_sandbox, mut dev) = serve(&guests::probe3(), SHARED);
-    let slow = together(&dev, &["/slow?3000"]).remove(0);
+    let slow = together(&dev, &["/slow?6000"]).remove(0);
     at_work(&dev, 2);
     let mut leaving = std::net::TcpStream::connect(dev.url.trim_start_matches("http://")).unwrap();
     leaving.write_all(b"GET /flood HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
@@ -215,7 +215,7 @@ fn a_swap_lets_shared_instances_finish_their_requests() {
     let root = sandbox.copying_project("probe", &guests::probe3(), SHARED);
     let mut dev = sandbox.dev(&root, &[]);
     dev.ready();
-    let slow = together(&dev, &["/slow?2000"; 3]);
+    let slow = together(&dev, &["/slow?6000"; 3]);
     at_work(&dev, 4);
     crate::support::write(&root.join("input.wasm"), guests::probe_version(2));
     dev.ready();

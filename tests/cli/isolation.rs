@@ -1,8 +1,13 @@
 //! Every boundary that a component must not cross, in one place: each attempt is answered with a denial
 //! that says why. Other workloads' data on common servers is in `dev_backends`.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use wash::embed::{
+    Component, DynamicRouter, HostApi, HostBuilder, HttpServer, LocalResources, Volume, VolumeMount, WitInterface,
+    Workload, WorkloadStartRequest,
+};
 
 use crate::support::dev::request;
 use crate::support::upstream::Upstream;
@@ -95,20 +100,17 @@ fn this_machine_and_its_surroundings_are_out_of_reach_and_the_denial_says_why() 
 /// Each of two linked components reaches what it may, also while the other one is at it.
 #[test]
 fn what_a_member_may_reach_is_of_no_use_to_another() {
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = server.local_addr().unwrap();
+    let upstream = Upstream::start();
+    let port = upstream.port();
     let sandbox = Sandbox::new();
-    for (ports, expected) in [
-        ("[FRONT]", "front: reached, cart: permission denied"),
-        (
-            "[]\n  components:\n    - {name: cart, file: cart.wasm, allowed_host_loopback_ports: [FRONT]}",
-            "front: permission denied, cart: reached",
-        ),
+    let closed = "[]\n  components:\n    - {name: cart, file: cart.wasm, allowed_host_loopback_ports: [PORT]}";
+    let open = "[PORT]\n  components:\n    - {name: cart, file: cart.wasm}";
+    for (settings, tcp, http) in [
+        (open, "front: reached, cart: permission denied", "front: 200, cart: ErrorCode::DestinationIpProhibited"),
+        (closed, "front: permission denied, cart: reached", "front: ErrorCode::DestinationIpProhibited, cart: 200"),
     ] {
-        let sidecar =
-            if ports.contains("components") { "" } else { "\n  components:\n    - {name: cart, file: cart.wasm}" };
-        let ports = ports.replace("FRONT", &address.port().to_string());
-        let settings = format!("dev:\n  allowed_host_loopback_ports: {ports}{sidecar}\n");
+        let settings = settings.replace("PORT", &port.to_string());
+        let settings = format!("dev:\n  allowed_host_loopback_ports: {settings}\n");
         let root = sandbox.copying_project("front", &guests::shop_front(), &settings);
         write(&root.join("cart.wasm"), guests::shop_cart());
         let mut dev = sandbox.dev(&root, &[]);
@@ -117,16 +119,78 @@ fn what_a_member_may_reach_is_of_no_use_to_another() {
             .map(|_| {
                 let url = dev.url.clone();
                 std::thread::spawn(move || {
-                    let ask = |_| request(&url, "GET", &format!("/reach?{address}"), None, &[]).unwrap().body;
-                    (0..5).map(ask).collect::<Vec<_>>()
+                    let ask = |what: String| request(&url, "GET", &format!("/reach?{what}"), None, &[]).unwrap().body;
+                    for _ in 0..5 {
+                        assert_eq!(ask(format!("127.0.0.1:{port}")), tcp);
+                        assert_eq!(ask(format!("http://127.0.0.1:{port}")), http);
+                    }
                 })
             })
             .collect();
         for call in calls {
-            assert_eq!(call.join().unwrap(), vec![expected; 5]);
+            call.join().unwrap();
         }
         let denied = dev.wait_for("network");
         assert!(denied["reason"].as_str().unwrap().contains("loopback"), "{denied}");
         dev.stop();
     }
+}
+
+/// Both have the same component, ask for the same names, and are asked at the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn workloads_of_one_host_share_nothing() {
+    let folders = tempfile::tempdir().unwrap();
+    let http = Arc::new(HttpServer::new(DynamicRouter::default(), ([127, 0, 0, 1], 0).into()).await.unwrap());
+    let url = format!("http://{}", http.address());
+    let host = HostBuilder::new().with_http_handler(http).build().unwrap().start().await.unwrap();
+    for name in ["one", "two"] {
+        let folder = folders.path().join(name);
+        write(&folder.join("note"), name);
+        let mut component = Component::new("main", guests::probe());
+        component.local = LocalResources {
+            environment: [("OWNER".to_string(), name.to_string())].into(),
+            config: [("owner".to_string(), name.to_string())].into(),
+            volume_mounts: vec![VolumeMount { volume: "data".into(), mount_path: "/data".into(), read_only: false }],
+            ..LocalResources::default()
+        };
+        let workload = Workload {
+            namespace: "default".into(),
+            name: name.into(),
+            components: vec![component],
+            volumes: vec![Volume { name: "data".into(), host_path: folder }],
+            host_interfaces: vec![WitInterface {
+                namespace: "wasi".into(),
+                package: "http".into(),
+                config: [("host".to_string(), format!("{name}.example"))].into(),
+                ..WitInterface::default()
+            }],
+            ..Workload::default()
+        };
+        host.workload_start(WorkloadStartRequest { workload_id: name.into(), workload }).await.unwrap();
+    }
+    let callers = ["one", "two", "one", "two"].map(|name| {
+        let url = url.clone();
+        std::thread::spawn(move || {
+            let ask = |method: &str, path: &str, body: Option<&[u8]>| {
+                request(&url, method, path, body, &[("host", &format!("{name}.example"))]).unwrap()
+            };
+            for _ in 0..10 {
+                for path in ["/kv/bucket/key", "/blob/container/object", "/kv//key"] {
+                    assert_eq!(ask("PUT", path, Some(name.as_bytes())).status, 204, "{path}");
+                    assert_eq!(ask("GET", path, None).body, name, "{path}");
+                }
+                assert_eq!(ask("GET", "/env", None).body, format!("OWNER={name}\n"));
+                assert_eq!(ask("GET", "/config/owner", None).body, name);
+                assert_eq!(ask("GET", "/read?path=/data/note", None).body, name);
+                let other = if name == "one" { "two" } else { "one" };
+                for path in [format!("/data/../{other}/note"), format!("/{other}/note")] {
+                    assert_ne!(ask("GET", &format!("/read?path={path}"), None).status, 200, "{path}");
+                }
+            }
+        })
+    });
+    for caller in callers {
+        caller.join().unwrap();
+    }
+    host.stop().await.unwrap();
 }

@@ -65,6 +65,11 @@ impl NoAnswer {
         }
     }
 
+    /// Whether the same request may well have an answer a moment later.
+    pub fn is_worth_another_try(&self) -> bool {
+        matches!(self, NoAnswer::Busy)
+    }
+
     /// What may be said to anybody.
     pub fn short_reason(&self) -> &'static str {
         match self {

@@ -20,6 +20,8 @@ use std::time::Duration;
 use bindings::exports::test::shop0_1_3::cart::{Basket, BasketBorrow, Guest, GuestBasket, Item};
 use bindings::wasi::config::store;
 use bindings::wasi::logging::logging::{self, Level};
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{Fields, OutgoingRequest, Scheme};
 use wasip2::io::streams::{InputStream, StreamError};
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
@@ -109,11 +111,32 @@ impl Guest for Cart {
     }
 
     fn reach(address: String) -> String {
+        if let Some(authority) = address.strip_prefix("http://") {
+            return status(authority);
+        }
         std::net::TcpStream::connect(address).map_or_else(|error| error.kind().to_string(), |_| "reached".into())
     }
 
     fn pause(milliseconds: u32) {
         std::thread::sleep(Duration::from_millis(milliseconds.into()));
+    }
+}
+
+/// Status of a request to this host and port, or why there is none.
+fn status(authority: &str) -> String {
+    let request = OutgoingRequest::new(Fields::new());
+    let set = request.set_scheme(Some(&Scheme::Http)).and(request.set_authority(Some(authority)));
+    set.and(request.set_path_with_query(Some("/hello"))).expect("a request");
+    match outgoing_handler::handle(request, None) {
+        Err(code) => format!("{code:?}"),
+        Ok(answer) => {
+            answer.subscribe().block();
+            match answer.get() {
+                Some(Ok(Ok(response))) => response.status().to_string(),
+                Some(Ok(Err(code))) => format!("{code:?}"),
+                _ => "nothing".into(),
+            }
+        }
     }
 }
 

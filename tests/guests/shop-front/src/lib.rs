@@ -17,7 +17,10 @@ mod bindings {
 use bindings::test::shop0_1_0::cart::{self, Basket, Item};
 use bindings::wasi::config::store;
 use wasip2::exports::http::incoming_handler::Guest;
-use wasip2::http::types::{Fields, IncomingBody, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{
+    Fields, IncomingBody, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam, Scheme,
+};
 use wasip2::io::streams::StreamError;
 
 struct Front;
@@ -43,6 +46,20 @@ impl Guest for Front {
                 }
                 sum.to_string().into_bytes()
             }
+            // The same work as that of `/times`, without a call.
+            "/alone" => {
+                let (turns, length) = query.split_once(',').unwrap_or((query, "0"));
+                let data = vec![7u8; length.parse().unwrap_or(0)];
+                let mut sum = 0;
+                for _ in 0..turns.parse().unwrap_or(1) {
+                    let mut copy = std::hint::black_box(data.clone());
+                    for byte in &mut copy {
+                        *byte = byte.wrapping_add(1);
+                    }
+                    sum += std::hint::black_box(copy).len();
+                }
+                sum.to_string().into_bytes()
+            }
             "/calls" => format!("{} {}", cart::calls(), cart::calls()).into_bytes(),
             "/own" => format!("front:\n{}cart:\n{}\n", own(), cart::belongings().join("\n")).into_bytes(),
             "/slow" => {
@@ -52,8 +69,11 @@ impl Guest for Front {
                     .into_bytes()
             }
             "/reach" => {
-                let mine = std::net::TcpStream::connect(query);
-                let mine = mine.map_or_else(|error| error.kind().to_string(), |_| "reached".into());
+                let mine = match query.strip_prefix("http://") {
+                    Some(authority) => status(authority),
+                    None => std::net::TcpStream::connect(query)
+                        .map_or_else(|error| error.kind().to_string(), |_| "reached".into()),
+                };
                 format!("front: {mine}, cart: {}", cart::reach(query)).into_bytes()
             }
             "/say" => {
@@ -94,6 +114,24 @@ fn basket() -> String {
 fn poison() {
     let basket = Basket::new("me");
     let _ = basket.add(&Item { name: "poison".into(), count: 1 });
+}
+
+/// Status of a request to this host and port, or why there is none.
+fn status(authority: &str) -> String {
+    let request = OutgoingRequest::new(Fields::new());
+    let set = request.set_scheme(Some(&Scheme::Http)).and(request.set_authority(Some(authority)));
+    set.and(request.set_path_with_query(Some("/hello"))).expect("a request");
+    match outgoing_handler::handle(request, None) {
+        Err(code) => format!("{code:?}"),
+        Ok(answer) => {
+            answer.subscribe().block();
+            match answer.get() {
+                Some(Ok(Ok(response))) => response.status().to_string(),
+                Some(Ok(Err(code))) => format!("{code:?}"),
+                _ => "nothing".into(),
+            }
+        }
+    }
 }
 
 fn own() -> String {
