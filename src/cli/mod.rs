@@ -5,10 +5,12 @@ mod build;
 mod completion;
 mod config;
 mod dev;
+mod doctor;
 mod inspect;
 mod new;
 mod oci;
 mod signals;
+mod update;
 mod wit;
 
 use std::path::PathBuf;
@@ -100,8 +102,13 @@ pub enum Command {
     Wit(wit::Args),
     /// Make, show and check settings
     Config(config::Args),
+    /// Look for what is in the way of building and running, and say what mends it
+    Doctor(doctor::Args),
     /// Print a completion script for a shell
     Completion(completion::Args),
+    /// Replace this wash by a newer release
+    #[command(alias = "upgrade")]
+    Update(update::Args),
 }
 
 impl Command {
@@ -114,7 +121,9 @@ impl Command {
             Command::Oci(args) => args.name(),
             Command::Wit(_) => "wit",
             Command::Config(_) => "config",
+            Command::Doctor(_) => "doctor",
             Command::Completion(_) => "completion",
+            Command::Update(_) => update::COMMAND,
         }
     }
 }
@@ -185,7 +194,9 @@ fn run(cli: Cli, format: Format, shell: Arc<Shell>) -> Result<()> {
         Command::Oci(args) => oci::run(&ctx, &start, args),
         Command::Wit(args) => wit::run(&ctx, &start, args),
         Command::Config(args) => config::run(&ctx, &start, args),
+        Command::Doctor(args) => doctor::run(&ctx, &start, args),
         Command::Completion(args) => completion::run(&ctx, args),
+        Command::Update(args) => update::run(&ctx, args),
     }
 }
 

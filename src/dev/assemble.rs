@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use crate::component;
 use crate::error::{Context, Error, Result};
+use crate::host::ENTRIES;
+use crate::plugins::catalog;
 use crate::project::Project;
-use crate::project::settings::DevComponent;
+use crate::project::settings::{self, DEFAULT_SERVICE_MAX_RESTARTS, DevComponent};
 use crate::runtime::limits::Limits;
 use crate::runtime::network::policy::Policy;
 use crate::runtime::network::{Outbound, OutboundOptions};
 use crate::runtime::tls::{Trust, TrustRoots};
 use crate::runtime::workload::{
-    Component, HostInterface, LocalResources, Rules, Volume, VolumeMount, Workload, WorkloadId,
+    Component, HostInterface, LocalResources, Rules, Service, Volume, VolumeMount, Workload, WorkloadId,
 };
 use crate::toolchain;
 
@@ -33,23 +35,21 @@ impl Binary {
 }
 
 /// The workload: the main component first, then those of `dev.components` in their order. `built`
-/// has the binaries of sidecar projects by name.
+/// has the binaries of sidecar projects by name. The main component may be the service, too.
 pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binary>) -> Result<Workload> {
     let dev = &project.settings.dev;
-    let volumes: Vec<Volume> = dev
-        .volumes
-        .iter()
-        .map(|volume| Volume { name: volume.guest_path.clone(), host_path: project.root.join(&volume.host_path) })
-        .collect();
-    let mounts: Vec<VolumeMount> = dev
-        .volumes
-        .iter()
-        .map(|volume| VolumeMount {
-            volume: volume.guest_path.clone(),
-            mount_path: volume.guest_path.clone(),
-            read_only: volume.read_only,
-        })
-        .collect();
+    // Told apart by where they are found: no component has two at one place.
+    let volume = |of: &str, volume: &settings::Volume| Volume {
+        name: format!("{of}{}", volume.guest_path),
+        host_path: project.root.join(&volume.host_path),
+    };
+    let mount = |of: &str, volume: &settings::Volume| VolumeMount {
+        volume: format!("{of}{}", volume.guest_path),
+        mount_path: volume.guest_path.clone(),
+        read_only: volume.read_only,
+    };
+    let mut volumes: Vec<Volume> = dev.volumes.iter().map(|shared| volume("", shared)).collect();
+    let mounts: Vec<VolumeMount> = dev.volumes.iter().map(|shared| mount("", shared)).collect();
     let local = |environment: &BTreeMap<String, String>,
                  files: &[String],
                  config: &BTreeMap<String, String>,
@@ -59,6 +59,7 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
             config: config.clone(),
             volume_mounts: mounts.clone(),
             memory_limit_mb: dev.memory_limit_mb,
+            cpu_limit: dev.cpu_limit,
             network,
         })
     };
@@ -69,24 +70,34 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
         local: local(&dev.environment, &dev.env_files, &dev.config, main_rules(project))?,
         pool_size: dev.pool_size.unwrap_or(0),
         max_invocations: dev.max_invocations.unwrap_or(0),
+        max_concurrency: dev.max_concurrency.unwrap_or(0),
     }];
+    let service = match &dev.service_file {
+        Some(file) => Some(Component {
+            name: service_name(project, file),
+            local: local(&dev.environment, &dev.env_files, &dev.config, main_rules(project))?,
+            ..service_from_file(project, file)?
+        }),
+        None if dev.service || runs_by_itself(main) => components.pop(),
+        None => None,
+    };
     for (index, sidecar) in dev.components.iter().enumerate() {
         let binary = match built.get(&sidecar.name) {
             Some(binary) => binary.clone(),
             None => from_file(project, sidecar)?,
         };
+        let mut local =
+            local(&sidecar.environment, &sidecar.env_files, &sidecar.config, sidecar_rules(project, index, sidecar))?;
+        volumes.extend(sidecar.volumes.iter().map(|own| volume(&sidecar.name, own)));
+        local.volume_mounts.extend(sidecar.volumes.iter().map(|own| mount(&sidecar.name, own)));
         components.push(Component {
             name: sidecar.name.clone(),
             bytes: binary.bytes,
             digest: binary.digest,
-            local: local(
-                &sidecar.environment,
-                &sidecar.env_files,
-                &sidecar.config,
-                sidecar_rules(project, index, sidecar),
-            )?,
+            local,
             pool_size: dev.pool_size.unwrap_or(0),
             max_invocations: dev.max_invocations.unwrap_or(0),
+            max_concurrency: dev.max_concurrency.unwrap_or(0),
         });
     }
     let host_interfaces = dev
@@ -101,7 +112,33 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
             config: config_of(&project.root, &entry.config),
         })
         .collect();
-    Ok(Workload { components, host_interfaces, volumes, ..named(project) })
+    let max_restarts = dev.service_max_restarts.unwrap_or(DEFAULT_SERVICE_MAX_RESTARTS);
+    let service = service.map(|component| Service { component, max_restarts });
+    Ok(Workload { components, service, host_interfaces, volumes, ..named(project) })
+}
+
+/// Whether a component is a program with a `main` that nothing else calls.
+fn runs_by_itself(main: &Binary) -> bool {
+    let exports = component::interfaces(&main.bytes).unwrap_or_default().exports;
+    let has = |names: &[&str]| exports.iter().any(|export| names.contains(&export.name.as_str()));
+    has(&["wasi:cli/run"]) && !has(ENTRIES)
+}
+
+fn service_name(project: &Project, file: &str) -> String {
+    let stem = Path::new(file).file_stem().map_or_else(|| "service".into(), |stem| stem.to_string_lossy().into_owned());
+    let others = project.settings.dev.components.iter().map(|component| &component.name);
+    match std::iter::once(&project.name).chain(others).any(|name| *name == stem) {
+        true => format!("{stem}-service"),
+        false => stem,
+    }
+}
+
+fn service_from_file(project: &Project, file: &str) -> Result<Component> {
+    let path = project.root.join(file);
+    let binary = component_file(&path, "service").map_err(|error| {
+        error.hint("`dev.service_file` names what the build leaves behind; correct it or build the service first")
+    })?;
+    Ok(Component { bytes: binary.bytes, digest: binary.digest, ..Component::default() })
 }
 
 /// What the main component may reach.
@@ -155,6 +192,17 @@ pub fn check_network(project: &Project) -> Result<()> {
     Ok(())
 }
 
+/// Finds entries of `dev.host_interfaces` that nobody would read; the error names the line.
+pub fn check_interfaces(project: &Project) -> Result<()> {
+    for (index, entry) in project.settings.dev.host_interfaces.iter().enumerate() {
+        if let Err(error) = catalog::check_package(&entry.namespace, &entry.package, catalog::hosted()) {
+            let placed = project.error_at(&format!("dev.host_interfaces[{index}].package"), error.message());
+            return Err(error.hints().iter().fold(placed, |placed, hint| placed.hint(hint)));
+        }
+    }
+    Ok(())
+}
+
 /// What outgoing connections have in common. Fails when a file of authorities cannot be used.
 pub fn outbound(project: &Project, env: &BTreeMap<String, String>) -> Result<Outbound> {
     let dev = &project.settings.dev;
@@ -184,7 +232,8 @@ pub fn id(project: &Project) -> WorkloadId {
     named(project).id()
 }
 
-fn named(project: &Project) -> Workload {
+/// The loop's workload, without anything in it yet.
+pub fn named(project: &Project) -> Workload {
     Workload { namespace: "dev".into(), name: project.name.clone(), ..Workload::default() }
 }
 
@@ -200,13 +249,15 @@ pub fn limits(project: &Project) -> Limits {
 
 fn from_file(project: &Project, sidecar: &DevComponent) -> Result<Binary> {
     let file = sidecar.file.as_deref().unwrap_or_default();
-    let path = project.root.join(file);
-    let bytes = std::fs::read(&path)
-        .context(|| format!("cannot read the component `{}` from `{}`", sidecar.name, path.display()))
-        .map_err(|error| error.hint("build it first, or correct `file` below `dev.components`"))?;
+    component_file(&project.root.join(file), &format!("component `{}`", sidecar.name))
+        .map_err(|error| error.hint("build it first, or correct `file` below `dev.components`"))
+}
+
+fn component_file(path: &Path, what: &str) -> Result<Binary> {
+    let bytes = std::fs::read(path).context(|| format!("cannot read the {what} from `{}`", path.display()))?;
     let bytes = match component::describe(&bytes) {
         Ok(description) if description.kind == component::Kind::Component => bytes,
-        _ => toolchain::componentize(&path, bytes)?.0.bytes,
+        _ => toolchain::componentize(path, bytes)?.0.bytes,
     };
     Ok(Binary { digest: component::digest(&bytes), bytes: bytes.into() })
 }

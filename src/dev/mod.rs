@@ -22,12 +22,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Result};
-use crate::host::{Host, Ready, Slot, StartError};
+use crate::host::builder::HostBuilder;
+use crate::host::workloads::{Host, Running};
+use crate::host::{Ready, StartError};
 use crate::plugins::blobstore::ObjectPlace;
 use crate::plugins::remote::{CloudEnvironment, ServerUrl};
 use crate::plugins::{Installed, InstalledOptions, blobstore, keyvalue, messaging};
 use crate::project::{self, Project, settings};
-use crate::runtime::engine::{Engine, EngineOptions};
+use crate::runtime::engine::Engine;
 use crate::runtime::http::server::{Bound, ServeOptions, Server, ServerLimits};
 use crate::runtime::http::tls::{Certificates, TlsFiles};
 use crate::runtime::observer::{Both, Observer};
@@ -41,6 +43,10 @@ use watch::{Notice, Watcher};
 
 /// How long requests may take to finish when the loop ends.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long the service may take to stop after them. It gives way at every tick, so only a call of the host
+/// that cannot be given up takes longer.
+const SERVICE_END: Duration = Duration::from_secs(2);
 
 /// Toolchains bring these up to date when they build: cargo does at the first build after a rename.
 const LOCK_FILES: &[&str] =
@@ -87,7 +93,7 @@ pub enum Command {
 enum Input {
     Notice(Notice),
     BuildEnded { node: Node, epoch: u64, result: Option<Result<Box<BuildReport>>>, took: Duration },
-    SwapEnded { epoch: u64, result: Result<Ready, StartError>, since: Instant },
+    SwapEnded { epoch: u64, result: Box<Result<Ready, StartError>>, since: Instant },
     Command(Command),
 }
 
@@ -95,12 +101,12 @@ enum Input {
 pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command>) -> Result<()> {
     let project = (opts.load)(&opts.start)?;
     assemble::check_network(&project)?;
+    assemble::check_interfaces(&project)?;
     let outbound = assemble::outbound(&project, &opts.env)?;
     let address = address_of(&project, opts.port)?;
     let certificates = certificates(&project)?;
     let bound = bind(address)?;
-    let slot = Arc::new(Slot::default());
-    let gateway = Arc::new(Gateway::new(slot.clone(), feed.clone()));
+    let gateway = Arc::new(Gateway::new(feed.clone()));
     let server = bound.serve_with(gateway.clone(), serving(certificates))?;
     feed.tell(listening(&server));
 
@@ -108,13 +114,23 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
     if opts.fresh {
         capabilities.fresh(&assemble::id(&project)).await?;
     }
-    let engine = Engine::new(&EngineOptions { cache_dir: Some(opts.cache.join("engine")) })?;
+    let engine = Engine::builder().with_cache_dir(opts.cache.join("engine")).build()?;
     let mut observer: Arc<dyn Observer> = Arc::new(feed.clone());
     if let Some(other) = &opts.observer {
         observer = Arc::new(Both(observer, other.clone()));
     }
-    let host = Arc::new(Host::new(engine, capabilities, observer)?);
-    host.replace_outbound(outbound);
+    let host = HostBuilder::new()
+        .with_engine(engine)
+        .with_installed(capabilities)
+        .with_observer(observer)
+        .with_http_handler(gateway.clone())
+        // The loop's own server has been drained by then.
+        .with_drain_timeout(Duration::ZERO)
+        .build()?
+        .start()
+        .await?;
+    host.core().replace_outbound(outbound);
+    let place = host.reserve(assemble::id(&project).as_str(), &assemble::named(&project))?;
 
     let (inputs, mut inbox) = mpsc::unbounded_channel();
     let nodes = nodes_of(&project, &opts)?;
@@ -137,7 +153,7 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
         epoch: 0,
         generation: 0,
         host,
-        slot,
+        place,
         gateway,
         server: Some(server),
         watcher: Arc::new(watcher),
@@ -182,8 +198,9 @@ struct Session {
     /// Counts changes of the settings: what was begun under older ones is not taken any more.
     epoch: u64,
     generation: u64,
-    host: Arc<Host>,
-    slot: Arc<Slot>,
+    host: Host,
+    /// The loop's workload on the host.
+    place: Arc<Running>,
     gateway: Arc<Gateway>,
     server: Option<Server>,
     watcher: Arc<Watcher>,
@@ -228,7 +245,7 @@ impl Session {
             Input::BuildEnded { node, epoch, result, took } if epoch == self.epoch => {
                 vec![self.build_ended(node, result, took).await]
             }
-            Input::SwapEnded { epoch, result, since } if epoch == self.epoch => vec![self.swap_ended(result, since)],
+            Input::SwapEnded { epoch, result, since } if epoch == self.epoch => vec![self.swap_ended(*result, since)],
             Input::BuildEnded { .. } | Input::SwapEnded { .. } => Vec::new(),
             Input::Command(Command::Rebuild) => {
                 self.edited_at = Instant::now();
@@ -288,6 +305,7 @@ impl Session {
         let loaded = (self.opts.load)(&self.opts.start).and_then(|project| {
             let nodes = nodes_of(&project, &self.opts)?;
             assemble::check_network(&project)?;
+            assemble::check_interfaces(&project)?;
             let address = address_of(&project, self.opts.port)?;
             Ok((project, nodes, address))
         });
@@ -347,7 +365,8 @@ impl Session {
         let certificates = if other_files || other_address { certificates(project)? } else { None };
         let kept = kept_data(project, &self.opts.env)?;
         if kept != kept_data(&self.project, &self.opts.env)? {
-            self.host.replace_capabilities(self.host.capabilities().with(&kept)?);
+            let core = self.host.core();
+            core.replace_capabilities(core.capabilities().with(&kept)?);
         }
         if other_address {
             let server = bind(address)?.serve_with(self.gateway.clone(), serving(certificates))?;
@@ -364,7 +383,7 @@ impl Session {
                 self.feed.tell(listening(server));
             }
         }
-        self.host.replace_outbound(outbound);
+        self.host.core().replace_outbound(outbound);
         Ok(())
     }
 
@@ -398,7 +417,7 @@ impl Session {
                 self.feed.tell(Report::Recognised { name: node.name.clone(), because, command });
             }
         }
-        if self.slot.serving().is_none() {
+        if self.place.serving().is_none() {
             self.gateway.set_status(Status::Starting(format!("building {}", node.name)));
         }
         self.feed.tell(Report::Building { name: node.name.clone() });
@@ -444,7 +463,7 @@ impl Session {
                 }
                 if changed {
                     node.binary = Some(Binary::of(artifact));
-                } else if self.slot.serving().is_some() {
+                } else if self.place.serving().is_some() {
                     self.gateway.set_status(Status::Fine);
                 }
                 self.feed.tell(Report::Built { name, path, description: Box::new(description), changed, time: took });
@@ -462,8 +481,8 @@ impl Session {
             .collect::<BTreeMap<_, _>>();
         self.generation += 1;
         let (generation, epoch, since) = (self.generation, self.epoch, self.edited_at);
-        let (project, host, inputs) = (self.project.clone(), self.host.clone(), self.inputs.clone());
-        if self.slot.serving().is_none() {
+        let (project, core, inputs) = (self.project.clone(), self.host.core().clone(), self.inputs.clone());
+        if self.place.serving().is_none() {
             self.gateway.set_status(Status::Starting("compiling to machine code".into()));
         }
         self.feed.tell(Report::Preparing { name: project.name.clone() });
@@ -472,38 +491,39 @@ impl Session {
             let limits = assemble::limits(&project);
             // Files of authorities may be other ones than at the last swap.
             let workload = assemble::outbound(&project, &env).and_then(|outbound| {
-                host.replace_outbound(outbound);
+                core.replace_outbound(outbound);
                 assemble::workload(&project, &main, &built)
             });
             let result = match workload {
-                Ok(workload) => host.make_ready(workload, generation, limits).await,
+                Ok(workload) => core.make_ready(workload, generation, limits).await,
                 Err(error) => Err(error.into()),
             };
-            let _ = inputs.send(Input::SwapEnded { epoch, result, since });
+            let _ = inputs.send(Input::SwapEnded { epoch, result: Box::new(result), since });
         });
     }
 
     fn swap_ended(&mut self, result: Result<Ready, StartError>, since: Instant) -> Event {
-        match result {
-            Ok(ready) => {
-                let ready = self.slot.activate(ready);
-                self.gateway.set_status(Status::Fine);
-                self.feed.tell(Report::Ready(Swap {
-                    generation: ready.generation(),
-                    components: ready.workload().components.iter().map(|component| component.name.clone()).collect(),
-                    http: ready.http().is_some(),
-                    compile: ready.times.compile,
-                    link: ready.times.link,
-                    since_edit: since.elapsed(),
-                }));
-                Event::Swapped
-            }
+        let tell = |ready: &Ready| {
+            let workload = ready.workload();
+            self.gateway.set_status(Status::Fine);
+            self.feed.tell(Report::Ready(Swap {
+                generation: ready.generation(),
+                components: workload.components.iter().map(|component| component.name.clone()).collect(),
+                service: workload.service.as_ref().map(|service| service.component.name.clone()),
+                http: ready.http().is_some(),
+                compile: ready.times.compile,
+                link: ready.times.link,
+                since_edit: since.elapsed(),
+            }));
+        };
+        match result.and_then(|ready| Ok(self.host.activate_then(&self.place, ready, tell)?)) {
+            Ok(_) => Event::Swapped,
             Err(error) => {
                 let error = Error::from(error);
                 self.set_broken(&error);
                 // The next version takes the number: one that never served is none.
                 self.generation -= 1;
-                let still_serving = self.slot.serving().is_some();
+                let still_serving = self.place.serving().is_some();
                 self.feed.tell(Report::NotReady { error, still_serving });
                 Event::SwapFailed
             }
@@ -534,8 +554,13 @@ impl Session {
                 return Err(Error::interrupted());
             }
         };
+        // Requests may have needed it until now.
+        if !self.place.stop_service(SERVICE_END).await {
+            let message = "the service did not stop in time; it ends with wash".to_string();
+            self.feed.tell(Report::Warning { message, hint: None });
+        }
         // In-memory data ends with the loop; nobody gets messages any more.
-        self.host.capabilities().forget(&assemble::id(&self.project));
+        self.host.stop().await?;
         self.feed.tell(Report::Stopped { cut });
         Ok(())
     }
@@ -584,7 +609,9 @@ fn scope_of(project: &Project, nodes: &[NodeState], generated: &BTreeSet<PathBuf
         outputs.extend(path.as_ref().map(|path| project.root.join(path)));
     }
     // What components write to their volumes is no edit.
-    outputs.extend(project.settings.dev.volumes.iter().map(|volume| project.root.join(&volume.host_path)));
+    let dev = &project.settings.dev;
+    let volumes = dev.volumes.iter().chain(dev.components.iter().flat_map(|component| &component.volumes));
+    outputs.extend(volumes.map(|volume| project.root.join(&volume.host_path)));
     // The server looks at these itself; nothing is built of them.
     if let Some(files) = tls_files(project) {
         outputs.extend([files.cert, files.key].into_iter().chain(files.ca));
@@ -598,12 +625,19 @@ fn scope_of(project: &Project, nodes: &[NodeState], generated: &BTreeSet<PathBuf
     }
 }
 
-/// Files that a workload is made of and that need no build: env files, component files, authorities.
+/// Files that a workload is made of and that need no build: env files, component files, the service,
+/// authorities.
 fn surroundings_of(project: &Project) -> BTreeSet<PathBuf> {
     let dev = &project.settings.dev;
     let sidecars = dev.components.iter().flat_map(|component| component.file.iter().chain(&component.env_files));
     let authorities = &dev.http_client_ca_paths;
-    dev.env_files.iter().chain(sidecars).chain(authorities).map(|file| project.root.join(file)).collect()
+    dev.env_files
+        .iter()
+        .chain(sidecars)
+        .chain(&dev.service_file)
+        .chain(authorities)
+        .map(|file| project.root.join(file))
+        .collect()
 }
 
 /// A settings file that did not exist when the settings were read.

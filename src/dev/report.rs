@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::component::Description;
 use crate::error::{Error, Result};
 use crate::progress::{Busy, Progress};
-use crate::runtime::observer::{Fault, NetworkNotice, Observer, Output, RequestRecord};
+use crate::runtime::observer::{Fault, NetworkNotice, Observer, Output, RequestRecord, ServiceRecord};
 
 /// So many lines may wait to be shown. A terminal that is slower than the requests must not slow
 /// them down; what does not fit is counted instead.
@@ -55,6 +55,8 @@ pub enum Report {
     Fault(Arc<Fault>),
     /// A component could not connect: denied, or for a reason that it gets no words for.
     Network(NetworkNotice),
+    /// The service has come into another state.
+    Service(ServiceRecord),
     /// So many requests and lines were not shown, because they came too fast.
     NotShown { lines: u64 },
     /// Something odd.
@@ -73,6 +75,8 @@ pub struct Swap {
     pub generation: u64,
     /// Names of the components.
     pub components: Vec<String>,
+    /// Name of the service, if there is one.
+    pub service: Option<String>,
     /// Whether a component answers HTTP requests.
     pub http: bool,
     pub compile: Duration,
@@ -185,5 +189,10 @@ impl Observer for Feed {
 
     fn network(&self, notice: NetworkNotice) {
         self.try_tell(Report::Network(notice));
+    }
+
+    /// The service has a thread of its own, which may wait for the terminal.
+    fn service(&self, record: ServiceRecord) {
+        self.tell(Report::Service(record));
     }
 }

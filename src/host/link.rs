@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use super::plan::Unit;
 use crate::component::{self, Interface};
 use crate::error::Error;
 use crate::plugins::catalog::{self, HostedInterface};
-use crate::runtime::workload::Workload;
+use crate::runtime::compose::Link;
+use crate::runtime::workload::Component;
 
 /// All unmet imports of a workload.
 #[derive(Debug, Default)]
@@ -23,6 +23,13 @@ pub struct Unmet {
     /// e.g. `acme:billing/ledger@1.2.0`
     pub import: String,
     pub problem: Problem,
+}
+
+impl Unmet {
+    /// e.g. `acme:billing`
+    fn package(&self) -> Option<&str> {
+        self.import.split_once('/').map(|(package, _)| package)
+    }
 }
 
 /// Why an import is not met.
@@ -56,15 +63,20 @@ impl LinkReport {
 
     /// Finds out why components that are instantiated together do not link, for every import that
     /// none of them provides.
-    pub fn explain(&mut self, workload: &Workload, unit: &Unit, error: &wasmtime::Error) {
+    pub fn explain(
+        &mut self,
+        members: &[&Component],
+        links: &[Link],
+        hosted: &[HostedInterface],
+        error: &wasmtime::Error,
+    ) {
         let before = self.unmet.len();
-        for (place, index) in unit.members.iter().enumerate() {
-            let component = &workload.components[*index];
+        for (place, component) in members.iter().enumerate() {
             let interfaces = component::interfaces(&component.bytes).unwrap_or_default();
             for import in &interfaces.imports {
                 let full = full_name(&import.name, import.version.as_deref());
-                let linked = unit.links.iter().any(|link| link.importer == place && link.import == full);
-                let problem = if linked { None } else { judge(import, catalog::hosted()) };
+                let linked = links.iter().any(|link| link.importer == place && link.import == full);
+                let problem = if linked { None } else { judge(import, hosted) };
                 let unmet = problem.map(|problem| Unmet { component: component.name.clone(), import: full, problem });
                 // A component may be part of several units.
                 self.unmet.extend(unmet.filter(|unmet| !self.unmet.contains(unmet)));
@@ -72,7 +84,7 @@ impl LinkReport {
         }
         if self.unmet.len() == before {
             let problem = Problem::Engine { message: format!("{error:#}") };
-            let component = workload.components[unit.members[0]].name.clone();
+            let component = members[0].name.clone();
             self.unmet.push(Unmet { component, import: "(see below)".into(), problem });
         }
     }
@@ -161,6 +173,9 @@ impl From<LinkReport> for Error {
         for unmet in &report.unmet {
             let _ = writeln!(details, "  {} imports {}", unmet.component, unmet.import);
             let _ = match &unmet.problem {
+                Problem::UnknownPackage if unmet.package().is_some_and(catalog::is_later) => {
+                    writeln!(details, "      not supported yet: wash does not provide this package")
+                }
                 Problem::UnknownPackage => writeln!(details, "      nobody provides this package"),
                 Problem::UnknownInterface { known } => {
                     writeln!(details, "      the host has, of this package: {}", known.join(", "))

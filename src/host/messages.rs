@@ -10,6 +10,7 @@ use crate::plugins::Installed;
 use crate::plugins::bindings::{MessageHandlerPre, wasmcloud::messaging::types};
 use crate::plugins::messaging::{Broker, BrokerMessage, Handler, Subscription};
 use crate::runtime::capability::GuestOf;
+use crate::runtime::cpu;
 use crate::runtime::fault;
 use crate::runtime::observer::CallId;
 use crate::runtime::prepare::Prepared;
@@ -54,6 +55,11 @@ impl Handlers {
         let messaging = self.capabilities.messaging();
         messaging.replace_subscriptions(workload, &self.broker, self.subscriptions.clone());
     }
+
+    /// Leaves the workload without handlers.
+    pub fn unsubscribe(&self, workload: &WorkloadId) {
+        self.capabilities.messaging().replace_subscriptions(workload, &self.broker, Vec::new());
+    }
 }
 
 /// A component that handles messages, each in a fresh instance.
@@ -66,6 +72,8 @@ impl Handler for MessageComponent {
     fn handle(&self, message: BrokerMessage) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             let member = &self.member;
+            // The broker holds further messages back; each call ends in its time.
+            let Ok(_permit) = member.calls.acquire().await else { return Err("the component is gone".into()) };
             let what = format!("message to {}", message.subject);
             let span = trace::message("process", "consumer", &message.subject, message.body.len());
             trace::continue_trace(&span, &message.trace);
@@ -73,7 +81,8 @@ impl Handler for MessageComponent {
             output.serve(CallId::next(trace::id(&span)));
             let limit = member.limits.request_time;
             let call = self.call(message, &output).instrument(span.clone());
-            let error = match tokio::time::timeout(limit, call).await {
+            let work = cpu::held(member.cpu(), Box::pin(call));
+            let error = match tokio::time::timeout(limit, work).await {
                 Ok(Ok(Ok(()))) => return Ok(()),
                 // What the component itself says goes to whoever waits for an answer, and to the terminal.
                 Ok(Ok(Err(reason))) => wasmtime::Error::msg(format!("it refused the message: {reason}")),

@@ -8,7 +8,7 @@ use crate::runtime::compose::Link;
 use crate::runtime::workload::Component;
 
 /// Interfaces through which the host calls a component, without versions.
-const ENTRIES: &[&str] =
+pub const ENTRIES: &[&str] =
     &["wasi:http/incoming-handler", "wasi:http/handler", "wasi:keyvalue/watcher", "wasmcloud:messaging/handler"];
 
 /// Components that are instantiated together: the first is called by the host, the others by it and
@@ -21,23 +21,35 @@ pub struct Unit {
     pub links: Vec<Link>,
 }
 
+/// What of a workload calls what.
+#[derive(Debug)]
+pub struct Plan {
+    pub units: Vec<Unit>,
+    /// What the service calls; the exporters by their places in the workload's list of components.
+    pub service: Vec<Link>,
+}
+
 /// Finds the units of a workload. What cannot be linked without a decision of its author is
 /// returned with the reason.
-pub fn plan(components: &[Component]) -> Result<Vec<Unit>, Vec<Unmet>> {
+pub fn plan(components: &[Component], service: Option<&Component>) -> Result<Plan, Vec<Unmet>> {
     let alone = |index| Unit { members: vec![index], links: Vec::new() };
-    if components.len() < 2 {
-        return Ok((0..components.len()).map(alone).collect());
+    if components.len() + usize::from(service.is_some()) < 2 {
+        return Ok(Plan { units: (0..components.len()).map(alone).collect(), service: Vec::new() });
     }
     // What cannot be read has no interfaces here; compiling it says what is wrong with it.
     let faces: Vec<Interfaces> =
         components.iter().map(|component| component::interfaces(&component.bytes).unwrap_or_default()).collect();
     let names: Vec<&str> = components.iter().map(|component| component.name.as_str()).collect();
-    plan_of(&names, &faces)
+    let service_face = service.map(|service| component::interfaces(&service.bytes).unwrap_or_default());
+    let service = service.zip(service_face.as_ref()).map(|(service, face)| (service.name.as_str(), face));
+    plan_of(&names, &faces, service)
 }
 
-fn plan_of(names: &[&str], faces: &[Interfaces]) -> Result<Vec<Unit>, Vec<Unmet>> {
+fn plan_of(names: &[&str], faces: &[Interfaces], service: Option<(&str, &Interfaces)>) -> Result<Plan, Vec<Unmet>> {
     let (mut links, mut unmet) = (Vec::new(), Vec::new());
-    for (importer, face) in faces.iter().enumerate() {
+    // The service stands behind the components: it calls, and nobody calls it.
+    let members = names.iter().copied().zip(faces).chain(service);
+    for (importer, (name, face)) in members.enumerate() {
         for import in &face.imports {
             match exporter(faces, importer, import) {
                 Exporter::Nobody => {}
@@ -48,7 +60,7 @@ fn plan_of(names: &[&str], faces: &[Interfaces]) -> Result<Vec<Unit>, Vec<Unmet>
                     export: full_name(&export.name, export.version.as_deref()),
                 }),
                 Exporter::Several(several) => unmet.push(Unmet {
-                    component: names[importer].to_string(),
+                    component: name.to_string(),
                     import: full_name(&import.name, import.version.as_deref()),
                     problem: Problem::Ambiguous {
                         names: several.into_iter().map(|index| names[index].to_string()).collect(),
@@ -57,6 +69,7 @@ fn plan_of(names: &[&str], faces: &[Interfaces]) -> Result<Vec<Unit>, Vec<Unmet>
             }
         }
     }
+    let (service, links): (Vec<Link>, Vec<Link>) = links.into_iter().partition(|link| link.importer == names.len());
     if let Some((cycle, link)) = cycle(&links, names.len()) {
         unmet.push(Unmet {
             component: names[link.importer].to_string(),
@@ -70,9 +83,11 @@ fn plan_of(names: &[&str], faces: &[Interfaces]) -> Result<Vec<Unit>, Vec<Unmet>
     let is_called = |index: usize| {
         let callee = links.iter().any(|link| link.exporter == index);
         let entry = faces[index].exports.iter().any(|export| ENTRIES.contains(&export.name.as_str()));
-        entry || !callee
+        // A service's calls go through the host.
+        entry || !callee || service.iter().any(|link| link.exporter == index)
     };
-    Ok((0..names.len()).filter(|index| is_called(*index)).map(|root| unit(root, &links)).collect())
+    let units = (0..names.len()).filter(|index| is_called(*index)).map(|root| unit(root, &links)).collect();
+    Ok(Plan { units, service })
 }
 
 enum Exporter<'a> {
@@ -169,6 +184,26 @@ mod tests {
 
     fn members(units: Vec<Unit>) -> Vec<Vec<usize>> {
         units.into_iter().map(|unit| unit.members).collect()
+    }
+
+    fn plan_of(names: &[&str], faces: &[Interfaces]) -> Result<Vec<Unit>, Vec<Unmet>> {
+        super::plan_of(names, faces, None).map(|plan| plan.units)
+    }
+
+    #[test]
+    fn what_a_service_calls_is_a_unit_of_its_own_and_the_service_is_none() {
+        let service = face(&["a:b/one@1.0.0", "wasi:io/poll@0.2.0"], &["wasi:cli/run@0.2.0", "a:b/two@1.0.0"]);
+        let faces = [
+            face(&["a:b/one@1.0.0"], &["wasi:http/incoming-handler@0.2.0"]),
+            face(&["a:b/two@1.0.0"], &["a:b/one@1.2.0"]),
+        ];
+        let plan = super::plan_of(&["web", "one"], &faces, Some(("service", &service))).unwrap();
+        assert_eq!(members(plan.units), [vec![0, 1], vec![1]], "nothing of the service is linked to `one`");
+        let link = Link { importer: 2, import: "a:b/one@1.0.0".into(), exporter: 1, export: "a:b/one@1.2.0".into() };
+        assert_eq!(plan.service, [link]);
+        let twice = [face(&[], &["a:b/one@1.0.0"]), face(&[], &["a:b/one@1.0.0"])];
+        let unmet = super::plan_of(&["one", "two"], &twice, Some(("service", &service))).unwrap_err();
+        assert_eq!((unmet[0].component.as_str(), unmet.len()), ("service", 1));
     }
 
     #[test]

@@ -45,6 +45,11 @@ impl Watches {
     pub fn begin(&self, workload: &WorkloadId) {
         self.capabilities.keyvalue().watchers().replace(workload, self.watchers.clone());
     }
+
+    /// Nobody of the workload is told anything any more.
+    pub fn end(&self, workload: &WorkloadId) {
+        self.capabilities.keyvalue().watchers().replace(workload, Vec::new());
+    }
 }
 
 /// A component that is told of changes, each in a fresh instance.

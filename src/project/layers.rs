@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn problems_of_all_layers_are_told_together() {
         let sandbox =
-            Sandbox::new(&[(".wash/config.yaml", "dev:\n  adress: x\n  service: true\n")]).user_file("build: [\n");
+            Sandbox::new(&[(".wash/config.yaml", "dev:\n  adress: x\n  wasi_webgpu: true\n")]).user_file("build: [\n");
         let error = sandbox.load(&[("WASH_WIT__DIR", "x")], &[address("nowhere")]).unwrap_err();
         assert_eq!(error.message(), "5 problems in the settings");
         assert_eq!(error.exit_code(), 2);
@@ -214,7 +214,7 @@ mod tests {
             "unknown key `dir` in `wit`",
             " --> the variable `WASH_WIT__DIR`",
             " --> the flag `--address`",
-            "not supported yet: `dev.service`",
+            "not supported yet: `dev.wasi_webgpu`",
         ] {
             assert!(details.contains(expected), "{expected}: {details}");
         }
@@ -256,6 +256,6 @@ mod tests {
     fn the_reserved_example_of_the_reference_is_refused_with_reasons() {
         let text = "dev:\n  command: make\n  service: true\n  wasi_webgpu: true\n  tls_cert_path: x\n";
         let error = Sandbox::new(&[(".wash/config.yaml", text)]).load(&[], &[]).unwrap_err();
-        assert_eq!(error.message(), "3 problems in the settings");
+        assert_eq!(error.message(), "2 problems in the settings");
     }
 }

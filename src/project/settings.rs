@@ -11,6 +11,8 @@ pub const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
 pub const DEFAULT_REQUEST_TIMEOUT_SECONDS: u64 = 30;
 /// The most memory one instance may use in `wash dev`, in MiB.
 pub const DEFAULT_MEMORY_LIMIT_MB: u64 = 1024;
+/// How often in a row a service is started again in `wash dev`.
+pub const DEFAULT_SERVICE_MAX_RESTARTS: u64 = 5;
 /// Which authorities HTTPS requests of components trust in `wash dev`.
 pub const DEFAULT_HTTP_CLIENT_TRUST_ROOTS: &str = "webpki-and-native";
 /// The folder of a project's WIT files.
@@ -52,6 +54,11 @@ pub struct Build {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["target/wasm32-wasip2/release/hello.wasm"]))]
     pub component_path: Option<String>,
+    /// Programs that the build needs, with the versions that will do: `20` is at least 20, others are
+    /// written as cargo has them. Looked at before each build and by `wash doctor`, beside what wash
+    /// knows of the language.
+    #[schemars(extend("examples" = [{"node": "20", "tinygo": ">=0.34, <0.40"}]))]
+    pub tools: BTreeMap<String, String>,
 }
 
 /// What `wash new` does with a project made from this one.
@@ -81,12 +88,18 @@ pub struct Dev {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = DEFAULT_ADDRESS))]
     pub address: Option<String>,
-    /// Runs the component as a long-running service. Not supported yet.
+    /// Runs the component as the workload's service: it is started once and may listen inside of the
+    /// workload. A component that exports `wasi:cli/run` and answers nothing is one without this.
     pub service: bool,
-    /// A service component beside the main one. Not supported yet.
+    /// A component file that is the workload's service, beside the main component and with its
+    /// environment, configuration and network rules. Relative to the project folder; it is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("examples" = ["target/service.wasm"]))]
+    #[schemars(extend("examples" = ["target/wasm32-wasip2/release/service.wasm"]))]
     pub service_file: Option<String>,
+    /// How often in a row a service is started again after it has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0), extend("default" = DEFAULT_SERVICE_MAX_RESTARTS))]
+    pub service_max_restarts: Option<u64>,
     /// More components of the same workload.
     pub components: Vec<DevComponent>,
     /// Folders of this machine that components may use.
@@ -157,6 +170,16 @@ pub struct Dev {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1), extend("default" = 512))]
     pub max_invocations: Option<u32>,
+    /// How many requests a kept instance works on at the same time, where the component is of WASI 0.3; one of 0.2 takes
+    /// one after the other. Needs `pool_size`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000), extend("default" = 1))]
+    pub max_concurrency: Option<u32>,
+    /// The most time that all calls of a component together run for, in percent of one processor core: 50 is half of
+    /// one, 200 two. A component that has had its share waits. Without it, there is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1), extend("examples" = [50]))]
+    pub cpu_limit: Option<u32>,
     /// Serves HTTPS with the certificate in this PEM file, relative to the project folder; certificates
     /// of intermediate authorities follow it. Needs `tls_key_path`. Read again when it changes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -239,6 +262,9 @@ pub struct DevComponent {
     #[serde(default)]
     #[schemars(extend("examples" = [{"greeting": "hello"}]))]
     pub config: BTreeMap<String, String>,
+    /// Folders of this machine that only this component may use, beside those of `dev.volumes`.
+    #[serde(default)]
+    pub volumes: Vec<Volume>,
     /// Hosts that this component may connect to, e.g. `api.example.com`, `*.example.com`,
     /// `https://api.example.com:8443`, `10.0.0.0/8`. Empty: every public host.
     #[serde(default)]

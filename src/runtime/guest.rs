@@ -52,18 +52,21 @@ impl<S> Guest<S> {
         (wasi, &mut self.table)
     }
 
-    /// What looking up names through `wasi:sockets` needs.
-    pub fn lookups(&mut self) -> sockets::View<'_> {
-        self.lookups_of(0)
+    /// What `wasi:sockets` needs.
+    pub fn sockets(&mut self) -> sockets::View<'_> {
+        self.sockets_of(0)
     }
 
     /// The same for a member.
-    pub fn lookups_of(&mut self, member: usize) -> sockets::View<'_> {
-        let sockets = match member.checked_sub(1) {
-            None => self.sockets.as_ref(),
-            Some(other) => self.others[other].sockets.as_ref(),
+    pub fn sockets_of(&mut self, member: usize) -> sockets::View<'_> {
+        let (wasi, sockets) = match member.checked_sub(1) {
+            None => (&mut self.wasi, self.sockets.as_ref()),
+            Some(other) => {
+                let own = &mut self.others[other];
+                (&mut own.wasi, own.sockets.as_ref())
+            }
         };
-        sockets::View { sockets, table: &mut self.table }
+        sockets::View { sockets, ctx: wasi.sockets(), table: &mut self.table }
     }
 
     /// A member's way out to other servers.

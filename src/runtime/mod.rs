@@ -4,8 +4,10 @@
 //! ([`capability`]); never a project, a setting, or a concrete capability. Start with
 //! [`engine::Engine`] and [`workload::Workload`], then [`prepare`] and [`http`].
 
+pub mod callee;
 pub mod capability;
 pub mod compose;
+pub mod cpu;
 pub mod engine;
 pub mod fault;
 mod function_cache;
@@ -15,7 +17,9 @@ pub mod limits;
 pub mod network;
 pub mod observer;
 mod personal;
+mod personal3;
 pub mod prepare;
+pub mod service;
 pub mod stdio;
 pub mod tls;
 pub mod trace;

@@ -25,6 +25,10 @@ pub trait Observer: Send + Sync + 'static {
     fn network(&self, notice: NetworkNotice) {
         let _ = notice;
     }
+    /// A service has come into another state.
+    fn service(&self, record: ServiceRecord) {
+        let _ = record;
+    }
     /// A component was instantiated, or an instance of it has ended.
     fn instance(&self, change: InstanceChange) {
         let _ = change;
@@ -184,6 +188,41 @@ pub struct NetworkNotice {
     pub denied: bool,
 }
 
+/// How a service is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceRecord {
+    /// The component's name in its workload.
+    pub service: Arc<str>,
+    pub state: ServiceState,
+    /// How often it was started again since this version of it was started.
+    pub restarts: u64,
+    /// The version of the workload that brought it.
+    pub generation: u64,
+}
+
+/// The life of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceState {
+    /// Being instantiated.
+    Starting,
+    /// At work.
+    Running,
+    /// It failed, and is started again after a pause.
+    BackingOff {
+        reason: String,
+        pause: Duration,
+        /// Which of the restarts that it may have in a row this is.
+        attempt: u64,
+        most: u64,
+    },
+    /// It has ended well, and is not started again.
+    Completed,
+    /// It has failed too often, and is not started again.
+    Failed { reason: String },
+    /// It was stopped: a newer version takes its place, or the workload ends.
+    Stopped,
+}
+
 /// Two who see the same.
 pub struct Both(pub Arc<dyn Observer>, pub Arc<dyn Observer>);
 
@@ -216,6 +255,11 @@ impl Observer for Both {
     fn instance(&self, change: InstanceChange) {
         self.0.instance(change);
         self.1.instance(change);
+    }
+
+    fn service(&self, record: ServiceRecord) {
+        self.0.service(record.clone());
+        self.1.service(record);
     }
 
     fn wants(&self, kind: GuestSignalKind) -> bool {

@@ -2,23 +2,23 @@
 //!
 //! In a composed component each member's are linked by themselves, under a name of the member's own
 //! (see [`super::compose`]); here they are taken to the member's part of the store. The functions
-//! are those of WASI 0.2's bindings; only the place where they find their state is another.
+//! are those of WASI's bindings; only the place where they find their state is another.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource};
 use wasmtime_wasi::cli::WasiCliCtxView;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView};
+use wasmtime_wasi::p2::DynOutputStream;
 use wasmtime_wasi::p2::bindings::cli::{environment, stderr, stdout};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
-use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily};
-use wasmtime_wasi::p2::bindings::sockets::{network, tcp_create_socket, udp_create_socket};
-use wasmtime_wasi::p2::{DynOutputStream, TcpSocket, UdpSocket};
-use wasmtime_wasi::sockets::WasiSocketsCtxView;
+use wasmtime_wasi::p2::bindings::sockets::network::IpAddressFamily;
 use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
 
 use super::capability::{Capabilities, GuestOf};
 use super::guest::Guest;
 use super::network::sockets;
+use super::network::wasi::{tcp_create_socket, udp_create_socket};
+use super::personal3;
 
 /// Interfaces of WASI whose state belongs to one component, without their versions.
 const OF_WASI: &[&str] = &[
@@ -43,8 +43,8 @@ fn without_version(interface: &str) -> &str {
     interface.split('@').next().unwrap_or(interface)
 }
 
-/// Whether such an import is of WASI 0.3, which cannot be linked to one member yet.
-pub fn is_of_0_3(interface: &str) -> bool {
+/// Whether such an import is of WASI 0.3.
+fn is_of_0_3(interface: &str) -> bool {
     OF_WASI.contains(&without_version(interface)) && interface.split('@').nth(1).is_some_and(|v| v.starts_with("0.3."))
 }
 
@@ -54,6 +54,9 @@ pub fn link<C: Capabilities>(
     interface: &str,
     member: usize,
 ) -> wasmtime::Result<()> {
+    if is_of_0_3(interface) {
+        return personal3::link(instance, without_version(interface), member);
+    }
     match without_version(interface) {
         "wasi:cli/environment" => link_environment(instance, member),
         "wasi:cli/stdout" => instance.func_wrap("get-stdout", move |mut store: Call<'_, C>, (): ()| {
@@ -71,23 +74,20 @@ pub fn link<C: Capabilities>(
         }),
         "wasi:sockets/tcp-create-socket" => {
             instance.func_wrap("create-tcp-socket", move |mut store: Call<'_, C>, (family,): (IpAddressFamily,)| {
-                let mut view = sockets_of(store.data_mut(), member);
+                let mut view = store.data_mut().sockets_of(member);
                 let socket = tcp_create_socket::Host::create_tcp_socket(&mut view, family);
-                Ok((socket_or_code::<TcpSocket>(&mut view, socket)?,))
+                Ok((sockets::or_code(&mut view, socket)?,))
             })
         }
-        "wasi:sockets/udp-create-socket" => instance.func_wrap_async(
-            "create-udp-socket",
-            move |mut store: Call<'_, C>, (family,): (IpAddressFamily,)| {
-                Box::new(async move {
-                    let mut view = sockets_of(store.data_mut(), member);
-                    let socket = udp_create_socket::Host::create_udp_socket(&mut view, family).await;
-                    Ok((socket_or_code::<UdpSocket>(&mut view, socket)?,))
-                })
-            },
-        ),
+        "wasi:sockets/udp-create-socket" => {
+            instance.func_wrap("create-udp-socket", move |mut store: Call<'_, C>, (family,): (IpAddressFamily,)| {
+                let mut view = store.data_mut().sockets_of(member);
+                let socket = udp_create_socket::Host::create_udp_socket(&mut view, family);
+                Ok((sockets::or_code(&mut view, socket)?,))
+            })
+        }
         "wasi:sockets/ip-name-lookup" => {
-            sockets::link_personal(instance, move |guest: &mut GuestOf<C>| guest.lookups_of(member))
+            sockets::link_personal(instance, move |guest: &mut GuestOf<C>| guest.sockets_of(member))
         }
         "wasi:http/outgoing-handler" => instance.func_wrap("handle", move |mut store: Call<'_, C>, arguments| {
             let (request, options): (Resource<types::OutgoingRequest>, Option<Resource<types::RequestOptions>>) =
@@ -121,27 +121,12 @@ fn link_environment<S: Send + 'static>(
     })
 }
 
-fn cli<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiCliCtxView<'_> {
+pub(super) fn cli<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiCliCtxView<'_> {
     let (wasi, table) = guest.wasi_of(member);
     WasiCliCtxView { ctx: wasi.cli(), table }
 }
 
-fn files<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiFilesystemCtxView<'_> {
+pub(super) fn files<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiFilesystemCtxView<'_> {
     let (wasi, table) = guest.wasi_of(member);
     WasiFilesystemCtxView { ctx: wasi.filesystem(), table }
-}
-
-fn sockets_of<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiSocketsCtxView<'_> {
-    let (wasi, table) = guest.wasi_of(member);
-    WasiSocketsCtxView { ctx: wasi.sockets(), table }
-}
-
-fn socket_or_code<T>(
-    view: &mut WasiSocketsCtxView<'_>,
-    socket: Result<Resource<T>, wasmtime_wasi::p2::SocketError>,
-) -> wasmtime::Result<Result<Resource<T>, ErrorCode>> {
-    match socket {
-        Ok(socket) => Ok(Ok(socket)),
-        Err(error) => Ok(Err(network::Host::convert_error_code(view, error)?)),
-    }
 }

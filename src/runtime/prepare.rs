@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use wasmtime::component::{Component as Compiled, InstancePre, Linker, ResourceTable};
 use wasmtime::{Store, StoreLimitsBuilder, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx};
@@ -12,11 +13,13 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::capability::{Capabilities, ForComponent, GuestOf};
 use super::compose::Personal;
+use super::cpu::CpuShare;
 use super::engine::Engine;
 use super::guest::{Guest, Own};
 use super::http::client::Client;
 use super::http::outgoing::Outgoing;
 use super::limits::Limits;
+use super::network::loopback::Seat;
 use super::network::policy::Policy;
 use super::network::sockets::{self, Sockets};
 use super::network::{Network, Outbound};
@@ -31,7 +34,7 @@ use crate::error::{Error, Result};
 pub fn linker<C: Capabilities>(engine: &Engine) -> Result<Linker<GuestOf<C>>> {
     let mut linker = Linker::new(engine.wasmtime());
     let linked = wasmtime_wasi::p2::add_to_linker_async(&mut linker)
-        .and_then(|()| sockets::link(&mut linker, Guest::lookups))
+        .and_then(|()| sockets::link(&mut linker, Guest::sockets))
         .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
         .and_then(|()| wasmtime_wasi::p3::add_to_linker(&mut linker))
         .and_then(|()| wasmtime_wasi_http::p3::add_to_linker(&mut linker))
@@ -55,7 +58,19 @@ pub struct Prepared<C: Capabilities> {
     shares_sockets: bool,
     /// What each instance is held to.
     pub limits: Limits,
+    /// A permit for each call that may run at one time, of whatever kind.
+    pub calls: Arc<Semaphore>,
+    /// A permit for each call that may wait for one of those.
+    pub queue: Semaphore,
+    cpu: Option<Arc<CpuShare>>,
     observer: Arc<dyn Observer>,
+}
+
+/// Only a service may wait for others to connect.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Component,
+    Service,
 }
 
 /// What one member has for itself.
@@ -82,6 +97,8 @@ pub struct Surroundings<'a, C: Capabilities> {
     pub observer: &'a Arc<dyn Observer>,
     /// What outgoing connections have in common.
     pub outbound: &'a Arc<Outbound>,
+    /// Where the workload's own loopback will be.
+    pub seat: &'a Seat,
     /// The host's defaults; a component may ask for less memory.
     pub limits: Limits,
 }
@@ -96,7 +113,19 @@ impl<C: Capabilities> Prepared<C> {
         compiled: &Compiled,
     ) -> Result<Self, PrepareError> {
         let pre = around.linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
-        Self::with_members(around, workload, &[component], pre)
+        Self::with_members(around, workload, &[component], pre, Role::Component)
+    }
+
+    /// The same for the workload's service, with a linker that also has the components it calls.
+    pub fn service(
+        around: &Surroundings<'_, C>,
+        workload: &Workload,
+        component: &Component,
+        linker: &Linker<GuestOf<C>>,
+        compiled: &Compiled,
+    ) -> Result<Self, PrepareError> {
+        let pre = linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
+        Self::with_members(around, workload, &[component], pre, Role::Service)
     }
 
     /// The same for what several components were composed to. `personal` are its imports that
@@ -114,7 +143,7 @@ impl<C: Capabilities> Prepared<C> {
             personal::link::<C>(&mut instance, &import.interface, import.part).map_err(PrepareError::Link)?;
         }
         let pre = linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
-        Self::with_members(around, workload, components, pre)
+        Self::with_members(around, workload, components, pre, Role::Component)
     }
 
     fn with_members(
@@ -122,11 +151,12 @@ impl<C: Capabilities> Prepared<C> {
         workload: &Workload,
         components: &[&Component],
         pre: InstancePre<GuestOf<C>>,
+        role: Role,
     ) -> Result<Self, PrepareError> {
         let member = |component: &&Component| {
             let (outbound, observer) = (around.outbound.clone(), around.observer.clone());
-            let network =
-                Arc::new(Network::new(policy(component)?, outbound, component.name.as_str().into(), observer));
+            let network = Network::new(policy(component)?, outbound, component.name.as_str().into(), observer);
+            let network = Arc::new(network.inside(around.seat, role == Role::Service));
             Ok(Member {
                 environment: component.local.environment.clone().into_iter().collect(),
                 mounts: mounts(workload, &component.local)?,
@@ -138,6 +168,10 @@ impl<C: Capabilities> Prepared<C> {
         let members = components.iter().map(member).collect::<Result<Vec<_>>>().map_err(PrepareError::Configure)?;
         let names: Arc<[Arc<str>]> = components.iter().map(|component| component.name.as_str().into()).collect();
         // The engine asks for each memory by itself, and cannot tell whose it is.
+        let limits = around
+            .limits
+            .with_calls(components[0].pool_size, components[0].max_invocations)
+            .with_concurrency(components[0].max_concurrency);
         let memory = components.iter().map(|component| component.local.memory_limit_mb);
         let memory = memory.reduce(|one, other| Some(one?.max(other?))).flatten();
         let imports = pre.component().component_type();
@@ -152,10 +186,11 @@ impl<C: Capabilities> Prepared<C> {
             names,
             uses_sockets,
             shares_sockets,
-            limits: around
-                .limits
-                .with_memory(memory)
-                .with_calls(components[0].pool_size, components[0].max_invocations),
+            limits: limits.with_memory(memory),
+            calls: Arc::new(Semaphore::new(limits.in_flight)),
+            queue: Semaphore::new(limits.queue),
+            // Calls of a composed component are those of the first member, whatever others they reach.
+            cpu: components[0].local.cpu_limit.map(CpuShare::new),
             observer: around.observer.clone(),
         })
     }
@@ -169,6 +204,11 @@ impl<C: Capabilities> Prepared<C> {
     pub fn exports(&self, prefix: &str) -> bool {
         let kind = self.pre.component().component_type();
         kind.exports(self.engine.wasmtime()).any(|(name, _)| name.starts_with(prefix))
+    }
+
+    /// What all of its calls may run for, if that is limited.
+    pub fn cpu(&self) -> Option<&Arc<CpuShare>> {
+        self.cpu.as_ref()
     }
 
     /// Who sees what the component does.
@@ -192,8 +232,10 @@ impl<C: Capabilities> Prepared<C> {
         // The sockets of WASI 0.3 are shared by the members of a composed component: what one may not, none may.
         let restrict: &[Own<_>] = if self.shares_sockets { &others } else { &[] };
         let Own { wasi, outgoing, sockets, capabilities } = first.own(output, 0, sockets(first), restrict)?;
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(self.limits.handles());
         let guest = Guest {
-            table: ResourceTable::new(),
+            table,
             wasi,
             http: WasiHttpCtx::new(),
             outgoing,
@@ -214,7 +256,9 @@ impl<C: Capabilities> Prepared<C> {
         // The guest gives way at every tick; whoever waits for it decides when it was long enough.
         store.epoch_deadline_callback(move |_| {
             engine.guest_runs();
-            Ok(UpdateDeadline::Yield(1))
+            // Tokio's own way to give way: others' input and timers are looked at in each round, and not
+            // only in every 61st, which guests that loop would turn into a second.
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         Ok(store)
     }

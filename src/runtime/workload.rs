@@ -18,6 +18,8 @@ pub struct Workload {
     pub annotations: BTreeMap<String, String>,
     /// The components. The first that exports an HTTP handler gets the requests.
     pub components: Vec<Component>,
+    /// What runs for as long as the workload, beside its components.
+    pub service: Option<Service>,
     /// Capabilities it declares, with their configuration.
     pub host_interfaces: Vec<HostInterface>,
     /// Folders that components may mount, by name.
@@ -66,7 +68,8 @@ pub struct Component {
     pub name: String,
     /// The component's bytes.
     pub bytes: Arc<[u8]>,
-    /// The digest of the bytes, `sha256:…`: the key of everything that is cached for them.
+    /// The digest of the bytes, `sha256:…`: the key of everything that is cached for them. A host that is
+    /// given an empty one works it out.
     pub digest: String,
     /// What only this component has.
     pub local: LocalResources,
@@ -74,6 +77,25 @@ pub struct Component {
     pub pool_size: u32,
     /// The most calls at one time; 0: the host's default.
     pub max_invocations: u32,
+    /// The most requests that a kept instance works on at the same time, where its WASI generation
+    /// (0.3) has that; 0: one.
+    pub max_concurrency: u32,
+}
+
+impl Component {
+    /// A component with this name, these bytes and nothing else.
+    pub fn new(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Component { name: name.into(), bytes: bytes.into(), ..Component::default() }
+    }
+}
+
+/// A component that is started once and runs on.
+#[derive(Clone, Debug, Default)]
+pub struct Service {
+    /// It exports `wasi:cli/run`, or one interface with one function that needs no arguments.
+    pub component: Component,
+    /// How often it is started again after it has failed, in a row.
+    pub max_restarts: u64,
 }
 
 /// What one component has for itself and no other member of the workload sees.
@@ -87,6 +109,8 @@ pub struct LocalResources {
     pub volume_mounts: Vec<VolumeMount>,
     /// The most memory of an instance, in MiB; `None`: the host's default.
     pub memory_limit_mb: Option<u64>,
+    /// The most that all of its calls together run for, in percent of one core; `None`: any.
+    pub cpu_limit: Option<u32>,
     /// What it may reach on the network.
     pub network: Rules,
 }

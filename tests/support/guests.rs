@@ -35,6 +35,11 @@ pub fn probe3() -> Vec<u8> {
     read("wasm32-wasip2/release/probe3.wasm")
 }
 
+/// Does what no component should.
+pub fn rogue() -> Vec<u8> {
+    read("wasm32-wasip2/release/rogue.wasm")
+}
+
 /// Is told of changes in key-value buckets.
 pub fn key_watcher() -> Vec<u8> {
     read("wasm32-wasip2/release/key_watcher.wasm")
@@ -58,6 +63,44 @@ pub fn shop_front() -> Vec<u8> {
 /// Exports what [`shop_front`] imports, in a newer version.
 pub fn shop_cart() -> Vec<u8> {
     read("wasm32-wasip2/release/shop_cart.wasm")
+}
+
+/// Imports what the plugin of `examples/custom_plugin` provides.
+pub fn table_reader() -> Vec<u8> {
+    read("wasm32-wasip2/release/table_reader.wasm")
+}
+
+/// Answers HTTP requests with the help of [`relay_back`], in WASI 0.3.
+pub fn relay_front() -> Vec<u8> {
+    read("wasm32-wasip2/release/relay_front.wasm")
+}
+
+/// Exports what [`relay_front`] imports.
+pub fn relay_back() -> Vec<u8> {
+    read("wasm32-wasip2/release/relay_back.wasm")
+}
+
+/// A service that does what the variable `SERVICE` says.
+pub fn service() -> Vec<u8> {
+    read("wasm32-wasip2/release/service.wasm")
+}
+
+/// The service of another version: the same program with another marker.
+pub fn service_version(version: u32) -> Vec<u8> {
+    let (mut bytes, marker) = (service(), b"WASH-SERVICE-VERSION-0000");
+    let at = bytes.windows(marker.len()).position(|window| window == marker).expect("the marker");
+    bytes[at + marker.len() - 4..at + marker.len()].copy_from_slice(format!("{version:04}").as_bytes());
+    bytes
+}
+
+/// A service that calls [`tasks`].
+pub fn scheduler() -> Vec<u8> {
+    read("wasm32-wasip2/release/scheduler.wasm")
+}
+
+/// Exports what [`scheduler`] imports.
+pub fn tasks() -> Vec<u8> {
+    read("wasm32-wasip2/release/tasks.wasm")
 }
 
 /// Imports what nobody provides.

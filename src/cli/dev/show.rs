@@ -11,7 +11,7 @@ use crate::component::Description;
 use crate::dev::report::{Report, Reporter, Swap};
 use crate::progress::{Busy, Progress};
 use crate::runtime::fault;
-use crate::runtime::observer::{CallId, Level, Output, RequestRecord, Stream};
+use crate::runtime::observer::{CallId, Level, Output, RequestRecord, ServiceRecord, ServiceState, Stream};
 use crate::shell::{DIM, Format, Shell, error_document, human_size};
 
 /// Shows reports.
@@ -120,6 +120,7 @@ impl Show {
                     shell.hint(&printable(hint));
                 }
             }
+            Report::Service(record) => self.service(record),
             Report::NotShown { lines } => {
                 shell.line(&format!("{DIM}           … {lines} more lines came too fast to be shown{DIM:#}"));
             }
@@ -143,6 +144,29 @@ impl Show {
         }
     }
 
+    fn service(&self, record: &ServiceRecord) {
+        let (shell, name) = (&*self.shell, &record.service);
+        match &record.state {
+            // It follows at once, as a rule.
+            ServiceState::Starting => {}
+            ServiceState::Running => shell.status("Running", &format!("{name} {DIM}(service){DIM:#}")),
+            ServiceState::BackingOff { reason, pause, attempt, most } => {
+                let restart = format!("it is started again in {} ({attempt} of {most})", human_time(*pause));
+                shell.warning(&printable(&format!("the service {name} failed: {reason}; {restart}")));
+            }
+            ServiceState::Completed => shell.status("Completed", &format!("{name} {DIM}(service){DIM:#}")),
+            ServiceState::Failed { reason } => {
+                let times = match record.restarts {
+                    0 => String::new(),
+                    restarts => format!(" after {restarts} restarts"),
+                };
+                shell.warning(&printable(&format!("the service {name} failed{times}: {reason}; it stays stopped")));
+                shell.hint("the next version of it is started; edit and save");
+            }
+            ServiceState::Stopped => shell.status("Stopped", &format!("{name} {DIM}(service){DIM:#}")),
+        }
+    }
+
     fn ready(&self, swap: &Swap) {
         let url = self.current_url().unwrap_or_default();
         let times = format!(
@@ -151,7 +175,11 @@ impl Show {
             human_time(swap.compile),
             human_time(swap.link)
         );
-        let what = if swap.http { url } else { format!("{} (no HTTP handler)", swap.components.join(", ")) };
+        let what = match &swap.service {
+            _ if swap.http => url,
+            Some(service) if swap.components.is_empty() => format!("{service} (a service, no HTTP handler)"),
+            _ => format!("{} (no HTTP handler)", swap.components.join(", ")),
+        };
         if swap.generation == 1 {
             self.shell.status(
                 "Serving",
@@ -292,7 +320,8 @@ fn event(report: &Report) -> Value {
         Report::BuildCancelled { name } => json!({"event": "build-cancelled", "project": name}),
         Report::Preparing { name } => json!({"event": "preparing", "project": name}),
         Report::Ready(swap) => json!({
-            "event": "ready", "generation": swap.generation, "components": swap.components, "http": swap.http,
+            "event": "ready", "generation": swap.generation, "components": swap.components,
+            "service": swap.service, "http": swap.http,
             "compile_milliseconds": milliseconds(swap.compile), "link_milliseconds": milliseconds(swap.link),
             "since_edit_milliseconds": milliseconds(swap.since_edit),
         }),
@@ -332,11 +361,27 @@ fn event(report: &Report) -> Value {
             "event": "network", "component": &*notice.component, "reason": notice.reason, "hint": notice.hint,
             "denied": notice.denied,
         }),
+        Report::Service(record) => service_event(record),
         Report::NotShown { lines } => json!({"event": "not-shown", "lines": lines}),
         Report::Warning { message, hint } => json!({"event": "warning", "message": message, "hint": hint}),
         Report::Stopping { connections } => json!({"event": "stopping", "connections": connections}),
         Report::Stopped { cut } => json!({"event": "stopped", "connections_cut": cut}),
     }
+}
+
+fn service_event(record: &ServiceRecord) -> Value {
+    let (state, reason, pause) = match &record.state {
+        ServiceState::Starting => ("starting", None, None),
+        ServiceState::Running => ("running", None, None),
+        ServiceState::BackingOff { reason, pause, .. } => ("backing-off", Some(reason), Some(milliseconds(*pause))),
+        ServiceState::Completed => ("completed", None, None),
+        ServiceState::Failed { reason } => ("failed", Some(reason), None),
+        ServiceState::Stopped => ("stopped", None, None),
+    };
+    json!({
+        "event": "service", "service": &*record.service, "state": state, "reason": reason,
+        "pause_milliseconds": pause, "restarts": record.restarts, "generation": record.generation,
+    })
 }
 
 #[cfg(test)]

@@ -29,7 +29,6 @@ use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody};
 use super::failure;
 use super::pool::{Key, Pool, Sender};
 use crate::runtime::network::dial::DialError;
-use crate::runtime::network::policy::Route;
 use crate::runtime::network::{Host, Network, Transport};
 
 /// How long connecting may take: names, TCP, TLS, and the proxy. A guest may ask for another time.
@@ -130,16 +129,19 @@ impl Client {
             None if tls => 443,
             None => 80,
         };
-        let route = self
-            .network
-            .decide(&host.destination(transport(tls), port))
-            .map_err(|denial| failure::of_dialling(&DialError::Denied(denial)))?;
+        // Who is there is found out by dialling, and by then the policy is asked about the machine's.
+        let inside = self.network.is_inside(&host);
+        if !inside {
+            self.network
+                .decide(&host.destination(transport(tls), port))
+                .map_err(|denial| failure::of_dialling(&DialError::Denied(denial)))?;
+        }
         // gRPC is HTTP/2 only, and without TLS there is nothing to negotiate it by.
         let grpc = |value: &HeaderValue| value.as_bytes().starts_with(b"application/grpc");
         let prior_knowledge = !tls && request.headers().get(header::CONTENT_TYPE).is_some_and(grpc);
         // A proxy would look for this machine's loopback on its own, and for fixed names in its own way.
         let fixed = matches!(&host, Host::Name(name) if self.network.fixed(name).is_some());
-        let direct = route == Route::HostLoopback || fixed;
+        let direct = inside || fixed;
         let proxy = if direct { None } else { self.network.outbound().proxy(uri) };
         Ok(Target { key: Key { tls, host, port, prior_knowledge }, proxy })
     }
@@ -179,6 +181,11 @@ impl Client {
     }
 
     async fn dial(&self, key: &Key) -> Result<BoxStream> {
+        if self.network.is_inside(&key.host)
+            && let Some(stream) = self.network.dial_inside(&key.host, key.port).await
+        {
+            return Ok(Box::new(stream));
+        }
         let stream = self.network.dial(transport(key.tls), &key.host, key.port).await;
         let stream = stream.map_err(|error| failure::of_dialling(&error))?;
         let _ = stream.set_nodelay(true);

@@ -2,18 +2,21 @@
 //!
 //! [`policy::Policy`] decides, purely. [`Network`] is one component's policy with what is needed to
 //! follow it: it resolves names once and dials only addresses that were checked ([`dial`]), guards
-//! `wasi:sockets` ([`sockets`]), and tells the observer what was denied. What all components of a
+//! `wasi:sockets` ([`sockets`], [`wasi`]), and tells the observer what was denied. Addresses of the
+//! loopback belong to the workload ([`loopback`]). What all components of a
 //! host have in common (proxies, trusted authorities, names with fixed addresses) is [`Outbound`].
 
 pub mod address;
 pub mod dial;
+pub mod loopback;
 pub mod pattern;
 pub mod policy;
 pub mod sockets;
+pub mod wasi;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
@@ -22,7 +25,8 @@ use super::observer::{NetworkNotice, Observer};
 use super::tls::{Trust, Trusted};
 use crate::error::Result;
 use dial::{Resolve, SystemResolver};
-use policy::{Denial, Destination, Policy, Route};
+use loopback::{Loopback, Protocol, Seat, is_own};
+use policy::{Denial, Destination, Policy, Route, is_localhost};
 
 /// How a component wants to talk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,6 +97,7 @@ pub struct OutboundOptions {
 
 /// What the outgoing connections of a host's workloads have in common, made ready.
 pub struct Outbound {
+    opts: OutboundOptions,
     proxies: Matcher,
     trusted: Trusted,
     hosts: BTreeMap<String, IpAddr>,
@@ -105,11 +110,19 @@ impl Outbound {
         let hosts =
             opts.hosts.iter().map(|(name, address)| (name.trim_end_matches('.').to_ascii_lowercase(), *address));
         Ok(Outbound {
+            opts: opts.clone(),
             proxies: proxies(&opts.environment),
             trusted: opts.trust.read()?,
             hosts: hosts.collect(),
             resolver: Arc::new(SystemResolver),
         })
+    }
+
+    /// Tells whether two are the same. It may have secrets in it, and is not for showing.
+    pub fn description(&self) -> String {
+        let OutboundOptions { environment, trust, hosts } = &self.opts;
+        let proxies = environment.iter().filter(|(name, _)| name.to_ascii_lowercase().ends_with("_proxy"));
+        format!("{:?} {trust:?} {hosts:?}", proxies.collect::<Vec<_>>())
     }
 
     /// Whom TLS connections trust.
@@ -146,12 +159,86 @@ pub struct Network {
     component: Arc<str>,
     observer: Arc<dyn Observer>,
     told: Mutex<HashSet<String>>,
+    seat: Seat,
+    listens: bool,
 }
 
 impl Network {
     /// The network of a component.
     pub fn new(policy: Policy, outbound: Arc<Outbound>, component: Arc<str>, observer: Arc<dyn Observer>) -> Self {
-        Network { policy, outbound, component, observer, told: Mutex::default() }
+        Network { policy, outbound, component, observer, told: Mutex::default(), seat: Seat::default(), listens: false }
+    }
+
+    /// The same, in a workload with this loopback. A service may wait for others there.
+    pub fn inside(mut self, seat: &Seat, is_service: bool) -> Self {
+        self.seat = seat.clone();
+        self.listens = is_service;
+        self
+    }
+
+    /// The workload's own loopback.
+    pub fn loopback(&self) -> Arc<Loopback> {
+        self.seat.network()
+    }
+
+    /// Whether the component may wait for others there.
+    pub fn listens(&self) -> bool {
+        self.listens
+    }
+
+    /// Whether a port of the machine's loopback was opened.
+    pub fn is_opened(&self, port: u16) -> bool {
+        self.policy.opens_loopback(port)
+    }
+
+    /// Connects to a service of the workload, if the host is its loopback and something listens there.
+    pub async fn dial_inside(&self, host: &Host, port: u16) -> Option<loopback::Stream> {
+        let loopback = self.loopback();
+        for ip in self.inside_addresses(host) {
+            let to = SocketAddr::new(ip, port);
+            let there = match self.listens {
+                true => loopback.has(Protocol::Tcp, to),
+                // Both addresses of `localhost` are waited for at once.
+                false => loopback.expects_any(Protocol::Tcp, &self.inside_addresses(host), port).await == Some(to),
+            };
+            if !there {
+                continue;
+            }
+            if self.is_opened(port) {
+                self.tell_hidden(Transport::Tcp, to);
+            }
+            if let Ok(connection) = loopback.connect(None, to).await {
+                return Some(loopback::Stream(connection));
+            }
+        }
+        None
+    }
+
+    /// Whether a host is the workload's loopback; its ports may be the machine's if they were opened.
+    pub fn is_inside(&self, host: &Host) -> bool {
+        !self.inside_addresses(host).is_empty()
+    }
+
+    fn inside_addresses(&self, host: &Host) -> Vec<IpAddr> {
+        match host {
+            Host::Name(name) if is_localhost(name) && self.fixed(name).is_none() => {
+                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+            }
+            Host::Address(address) if is_own(*address) => vec![*address],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tells that a port of the machine's was opened and is not reached, since the workload has it.
+    pub fn tell_hidden(&self, transport: Transport, to: SocketAddr) {
+        let port = to.port();
+        self.tell(
+            format!("{transport}://{to} is the workload's own service; port {port} of this machine is not reached"),
+            Some(format!(
+                "let the service listen on another port, or remove {port} from `allowed_host_loopback_ports`"
+            )),
+            false,
+        );
     }
 
     /// What is common to all components.

@@ -165,6 +165,11 @@ impl Policy {
         Ok(Route::Network)
     }
 
+    /// Whether a port of the machine's loopback was opened.
+    pub fn opens_loopback(&self, port: u16) -> bool {
+        self.rules.allowed_host_loopback_ports.contains(&port)
+    }
+
     /// Decides about looking up a name through `wasi:sockets`. Addresses and `localhost` need no
     /// looking up.
     pub fn decide_lookup(&self, name: &str) -> Result<(), Denial> {
@@ -200,8 +205,7 @@ impl Policy {
 
     fn loopback(&self, to: &Destination<'_>) -> Result<Route, Denial> {
         let ports = &self.rules.allowed_host_loopback_ports;
-        // A workload's services will be looked for here, beside the machine's: their addresses are of
-        // the same class, and what is left is denied.
+        // Whoever asks has found that nothing of the workload listens there.
         if ports.contains(&to.port) {
             return Ok(Route::HostLoopback);
         }

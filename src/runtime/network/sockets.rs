@@ -1,7 +1,7 @@
 //! `wasi:sockets` under the policy: addresses, listening, and looking up names.
 //!
-//! The sockets themselves are the upstream library's, which asks [`Sockets::permits`] before every
-//! step. Looking up names is upstream's behind [`View`], which asks the policy first and remembers
+//! Sockets of the machine's network are the upstream library's, which asks [`Sockets::permits`] before
+//! every step; those inside of the workload are ours ([`super::wasi`]). Looking up names is upstream's behind [`View`], which asks the policy first and remembers
 //! what was found: `allowed_hosts` speaks of names, sockets of addresses.
 
 use std::collections::{HashMap, HashSet};
@@ -16,8 +16,9 @@ use wasmtime_wasi::p2::bindings::sockets::network::{self, ErrorCode, IpAddress, 
 use wasmtime_wasi::p2::{DynPollable, SocketError};
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx, WasiSocketsCtxView};
 
+use super::loopback::{Loopback, Protocol, is_own};
 use super::policy::{Destination, Rule, is_localhost};
-use super::{Host, Network, Transport};
+use super::{Host, Network, Transport, wasi};
 
 /// So many addresses, peers and lookups of one store are remembered; then the policy knows no more
 /// names, and datagrams come from no more peers.
@@ -66,21 +67,79 @@ impl Sockets {
             SocketAddrUse::TcpBind | SocketAddrUse::UdpBind if address.ip().is_unspecified() && address.port() == 0 => {
                 true
             }
-            SocketAddrUse::TcpBind => self.listening(format!("binding TCP to {address}")),
-            SocketAddrUse::UdpBind => self.listening(format!("binding UDP to {address}")),
-            SocketAddrUse::TcpListen => self.listening(format!("listening on TCP at {address}")),
+            SocketAddrUse::TcpBind => self.listening(format!("binding TCP to {address}"), address),
+            SocketAddrUse::UdpBind => self.listening(format!("binding UDP to {address}"), address),
+            SocketAddrUse::TcpListen => self.listening(format!("listening on TCP at {address}"), address),
             SocketAddrUse::TcpAccept => false,
         }
     }
 
-    fn listening(&self, what: String) -> bool {
-        self.network.deny_listening(what);
+    fn listening(&self, what: String, address: SocketAddr) -> bool {
+        if !self.listens() {
+            self.network.deny_listening(what);
+        } else if is_own(address.ip()) || address.ip().is_unspecified() {
+            self.not_of_0_3(&what);
+        } else {
+            let inside = "a service listens inside of its workload: on loopback addresses, 0.0.0.0 and ::";
+            self.network.tell(format!("the network policy denies {what}: {inside}"), None, true);
+        }
         false
+    }
+
+    fn not_of_0_3(&self, what: &str) {
+        let reason = "sockets of WASI 0.3 do not reach the workload's own loopback yet";
+        let hint = "use `wasi:sockets` 0.2 for it, as the standard libraries of most languages do".to_string();
+        self.network.tell(format!("{what} is denied: {reason}"), Some(hint), true);
+    }
+
+    /// The workload's own loopback.
+    pub fn loopback(&self) -> Arc<Loopback> {
+        self.network.loopback()
+    }
+
+    /// Whether they belong to a service, which may wait for others there.
+    pub fn listens(&self) -> bool {
+        self.network.listens()
+    }
+
+    /// Whether a port of the machine's loopback was opened to them.
+    pub fn is_opened(&self, port: u16) -> bool {
+        self.network.is_opened(port)
+    }
+
+    /// Whether what is sent to an address stays inside of the workload: a socket of the workload goes
+    /// before a port of the machine.
+    pub fn is_inside(&self, protocol: Protocol, to: SocketAddr) -> bool {
+        if !is_own(to.ip()) || !self.is_opened(to.port()) {
+            return is_own(to.ip());
+        }
+        let inside = self.loopback().has(protocol, to);
+        if inside {
+            self.tell_hidden(Transport::Udp, to);
+        }
+        inside
+    }
+
+    /// Tells that a port of the machine's was opened and is not reached.
+    pub fn tell_hidden(&self, transport: Transport, to: SocketAddr) {
+        self.network.tell_hidden(transport, to);
+    }
+
+    /// Tells that nothing waits at an address of the workload's own loopback.
+    pub fn tell_nobody(&self, transport: Transport, to: SocketAddr) {
+        let to = Destination { transport, name: None, address: Some(to.ip()), port: to.port() };
+        let _ = self.network.decide(&to);
     }
 
     /// By the address alone, or by a name that was looked up and has that address.
     fn may_reach(&self, transport: Transport, address: SocketAddr) -> bool {
         let port = address.port();
+        let protocol = if transport == Transport::Udp { Protocol::Udp } else { Protocol::Tcp };
+        // Those of 0.2 were served by the workload's own loopback before this was asked.
+        if is_own(address.ip()) && (!self.is_opened(port) || self.loopback().has(protocol, address)) {
+            self.not_of_0_3(&format!("{transport}://{address}"));
+            return false;
+        }
         let to = Destination { transport, name: None, address: Some(address.ip()), port };
         match self.network.consider(&to) {
             Ok(_) => return true,
@@ -107,9 +166,10 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// What looking up a name needs of its store.
+/// What the interfaces of sockets need of their store.
 pub struct View<'a> {
     pub sockets: Option<&'a Arc<Sockets>>,
+    pub ctx: &'a mut WasiSocketsCtx,
     pub table: &'a mut ResourceTable,
 }
 
@@ -120,12 +180,12 @@ impl HasData for Views {
     type Data<'a> = View<'a>;
 }
 
-/// Puts looking up names under the policy, in place of what upstream has put into the linker.
+/// Puts sockets and looking up names under the policy, in place of what upstream has put into the linker.
 pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let linked = ip_name_lookup::add_to_linker::<T, Views>(linker, view);
     linker.allow_shadowing(false);
-    linked
+    linked.and_then(|()| wasi::link(linker, view))
 }
 
 /// Puts the interface into a linker's instance, for a store that holds several components: `view`
@@ -167,7 +227,8 @@ pub fn link_personal<T: Send + 'static>(
     )
 }
 
-fn or_code<R>(view: &mut View<'_>, result: Result<R, SocketError>) -> wasmtime::Result<Result<R, ErrorCode>> {
+/// A result as guests get it.
+pub fn or_code<R>(view: &mut View<'_>, result: Result<R, SocketError>) -> wasmtime::Result<Result<R, ErrorCode>> {
     match result {
         Ok(value) => Ok(Ok(value)),
         Err(error) => Ok(Err(network::Host::convert_error_code(view, error)?)),

@@ -96,7 +96,12 @@ async fn route(call: &Call, mut body: Body) -> Reply {
 
         ("relay", None) => web::relay(call, body).await,
 
-        ("tcp", None) if get => sockets::tcp(&call.need("to")?, call.get("text").unwrap_or("")),
+        ("tcp", None) if get => {
+            sockets::tcp(&call.need("to")?, call.get("text").unwrap_or(""), call.get("half").is_some())
+        }
+        ("tcp", None) if post => {
+            sockets::stream(&call.need("to")?, call.get("line").unwrap_or(""), body.contents().await?.to_vec()).await
+        }
         ("udp", None) if get => sockets::udp(&call.need("to")?, call.get("text").unwrap_or("")),
         ("resolve", None) if get => sockets::resolve(&call.need("name")?),
         ("listen", None) if get => sockets::listen(&call.need("at")?),
