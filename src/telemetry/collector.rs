@@ -124,6 +124,10 @@ fn client(otlp: &Otlp) -> Result<reqwest::Client> {
             None => builder,
         }
     };
+    if otlp.endpoint.scheme() == "http" {
+        // Reading the system's certificates takes a while, and they are for nothing here.
+        return builder().tls_certs_only(trusted).build().context(|| "cannot make a client for the collector");
+    }
     match builder().tls_certs_merge(trusted.clone()).build() {
         Ok(client) => Ok(client),
         // A small container may have no certificates of its own; plain HTTP works without.

@@ -27,7 +27,7 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{self as spans, BatchSpanProcessor, SdkTracerProvider};
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::{Layer, Registry};
@@ -36,7 +36,7 @@ use crate::error::{Error, Result};
 use crate::runtime::observer::Observer;
 use crate::runtime::trace;
 use collector::{Collector, Complaints};
-use relay::Relay;
+use relay::{Relay, Way, Ways};
 use variables::{Exporter, Otlp, Plan, Propagator, Sampler};
 use watch::Watch;
 
@@ -58,7 +58,18 @@ struct Active {
     logs: Option<SdkLoggerProvider>,
     metrics: Option<SdkMeterProvider>,
     relay: Relay,
-    runtime: Runtime,
+    runtime: Background,
+}
+
+/// A runtime that may be dropped anywhere, also on another runtime.
+struct Background(Option<Runtime>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Telemetry {
@@ -81,14 +92,23 @@ impl Telemetry {
             .map_err(|error| Error::caused_by("cannot start the asynchronous runtime", &error))?;
         let complaints = Arc::new(Complaints::default());
         let resource = resource(&plan);
-        let around = Around { plan: &plan, resource: &resource, runtime: runtime.handle(), complaints: &complaints };
+        let way = |signal, exporter: &Exporter| -> Result<Option<Way>> {
+            let Exporter::Otlp(otlp) = exporter else { return Ok(None) };
+            let collector = Arc::new(Collector::new(signal, otlp, runtime.handle(), &complaints)?);
+            Ok(Some(Way::new(otlp.endpoint.as_str(), otlp.json, collector)))
+        };
+        let ways = Ways {
+            spans: way("traces", &plan.traces)?,
+            logs: way("logs", &plan.logs)?,
+            metrics: way("metrics", &plan.metrics)?,
+        };
         global::set_text_map_propagator(propagator(&plan));
         Ok(Telemetry(Some(Active {
-            spans: around.spans()?,
-            logs: around.logs()?,
-            metrics: around.metrics()?,
-            relay: around.relay()?,
-            runtime,
+            spans: spans(&plan, &resource, &ways)?,
+            logs: logs(&plan, &resource, &ways)?,
+            metrics: metrics(&plan, &resource, &ways)?,
+            relay: Relay::start(ways, &resource, plan.spans, runtime.handle()),
+            runtime: Background(Some(runtime)),
         })))
     }
 
@@ -143,107 +163,80 @@ impl Telemetry {
         while waiting > 0 && ended.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {
             waiting -= 1;
         }
-        runtime.shutdown_background();
+        drop(runtime);
     }
 }
 
-/// What every provider is made of.
-struct Around<'a> {
-    plan: &'a Plan,
-    resource: &'a Resource,
-    runtime: &'a Handle,
-    complaints: &'a Arc<Complaints>,
+fn spans(plan: &Plan, resource: &Resource, ways: &Ways) -> Result<Option<SdkTracerProvider>> {
+    let Plan { spans: batch, sampler, .. } = plan;
+    let config = spans::BatchConfigBuilder::default()
+        .with_max_queue_size(batch.queue)
+        .with_max_export_batch_size(batch.most)
+        .with_scheduled_delay(batch.delay)
+        .build();
+    let processor = match &plan.traces {
+        Exporter::None => return Ok(None),
+        Exporter::Console => BatchSpanProcessor::new(console::Console, config),
+        Exporter::Otlp(otlp) => {
+            let builder = opentelemetry_otlp::SpanExporter::builder().with_http();
+            let exporter = configured(builder, otlp, &ways.spans).build().map_err(unusable)?;
+            BatchSpanProcessor::new(exporter, config)
+        }
+    };
+    let sampler = match *sampler {
+        Sampler::Always => spans::Sampler::AlwaysOn,
+        Sampler::Never => spans::Sampler::AlwaysOff,
+        Sampler::Ratio(ratio) => spans::Sampler::TraceIdRatioBased(ratio),
+        Sampler::Parent(ratio) => {
+            let root = match ratio {
+                1.0 => spans::Sampler::AlwaysOn,
+                ratio => spans::Sampler::TraceIdRatioBased(ratio),
+            };
+            spans::Sampler::ParentBased(Box::new(root))
+        }
+    };
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(processor)
+        .with_sampler(sampler)
+        .with_resource(resource.clone())
+        .build();
+    Ok(Some(provider))
 }
 
-impl Around<'_> {
-    fn collector(&self, signal: &'static str, otlp: &Otlp) -> Result<Arc<Collector>> {
-        Collector::new(signal, otlp, self.runtime, self.complaints).map(Arc::new)
-    }
+fn logs(plan: &Plan, resource: &Resource, ways: &Ways) -> Result<Option<SdkLoggerProvider>> {
+    let Exporter::Otlp(otlp) = &plan.logs else { return Ok(None) };
+    let builder = opentelemetry_otlp::LogExporter::builder().with_http();
+    let exporter = configured(builder, otlp, &ways.logs).build().map_err(unusable)?;
+    let batch = plan.records;
+    let config = logs::BatchConfigBuilder::default()
+        .with_max_queue_size(batch.queue)
+        .with_max_export_batch_size(batch.most)
+        .with_scheduled_delay(batch.delay)
+        .build();
+    let processor = BatchLogProcessor::builder(exporter).with_batch_config(config).build();
+    let provider = SdkLoggerProvider::builder().with_log_processor(processor).with_resource(resource.clone()).build();
+    Ok(Some(provider))
+}
 
-    fn spans(&self) -> Result<Option<SdkTracerProvider>> {
-        let Plan { spans, sampler, .. } = self.plan;
-        let config = spans::BatchConfigBuilder::default()
-            .with_max_queue_size(spans.queue)
-            .with_max_export_batch_size(spans.most)
-            .with_scheduled_delay(spans.delay)
-            .build();
-        let processor = match &self.plan.traces {
-            Exporter::None => return Ok(None),
-            Exporter::Console => BatchSpanProcessor::new(console::Console, config),
-            Exporter::Otlp(otlp) => {
-                let builder = opentelemetry_otlp::SpanExporter::builder().with_http();
-                let exporter = configured(builder, otlp, self.collector("traces", otlp)?).build().map_err(unusable)?;
-                BatchSpanProcessor::new(exporter, config)
-            }
-        };
-        let sampler = match *sampler {
-            Sampler::Always => spans::Sampler::AlwaysOn,
-            Sampler::Never => spans::Sampler::AlwaysOff,
-            Sampler::Ratio(ratio) => spans::Sampler::TraceIdRatioBased(ratio),
-            Sampler::Parent(ratio) => {
-                let root = match ratio {
-                    1.0 => spans::Sampler::AlwaysOn,
-                    ratio => spans::Sampler::TraceIdRatioBased(ratio),
-                };
-                spans::Sampler::ParentBased(Box::new(root))
-            }
-        };
-        let provider = SdkTracerProvider::builder()
-            .with_span_processor(processor)
-            .with_sampler(sampler)
-            .with_resource(self.resource.clone())
-            .build();
-        Ok(Some(provider))
-    }
-
-    fn logs(&self) -> Result<Option<SdkLoggerProvider>> {
-        let Exporter::Otlp(otlp) = &self.plan.logs else { return Ok(None) };
-        let builder = opentelemetry_otlp::LogExporter::builder().with_http();
-        let exporter = configured(builder, otlp, self.collector("logs", otlp)?).build().map_err(unusable)?;
-        let batch = self.plan.records;
-        let config = logs::BatchConfigBuilder::default()
-            .with_max_queue_size(batch.queue)
-            .with_max_export_batch_size(batch.most)
-            .with_scheduled_delay(batch.delay)
-            .build();
-        let processor = BatchLogProcessor::builder(exporter).with_batch_config(config).build();
-        let provider =
-            SdkLoggerProvider::builder().with_log_processor(processor).with_resource(self.resource.clone()).build();
-        Ok(Some(provider))
-    }
-
-    fn metrics(&self) -> Result<Option<SdkMeterProvider>> {
-        let Exporter::Otlp(otlp) = &self.plan.metrics else { return Ok(None) };
-        let builder = opentelemetry_otlp::MetricExporter::builder().with_http();
-        let exporter = configured(builder, otlp, self.collector("metrics", otlp)?)
-            .with_temporality(self.plan.temporality)
-            .build()
-            .map_err(unusable)?;
-        let reader = PeriodicReader::builder(exporter).with_interval(self.plan.interval).build();
-        Ok(Some(SdkMeterProvider::builder().with_reader(reader).with_resource(self.resource.clone()).build()))
-    }
-
-    fn relay(&self) -> Result<Relay> {
-        let way = |signal, exporter: &Exporter| -> Result<Option<relay::Way>> {
-            let Exporter::Otlp(otlp) = exporter else { return Ok(None) };
-            Ok(Some(relay::Way::new(otlp.endpoint.as_str(), otlp.json, self.collector(signal, otlp)?)))
-        };
-        let ways = relay::Ways {
-            spans: way("traces of components", &self.plan.traces)?,
-            logs: way("logs of components", &self.plan.logs)?,
-            metrics: way("metrics of components", &self.plan.metrics)?,
-        };
-        Ok(Relay::start(ways, self.resource, self.plan.spans, self.runtime))
-    }
+fn metrics(plan: &Plan, resource: &Resource, ways: &Ways) -> Result<Option<SdkMeterProvider>> {
+    let Exporter::Otlp(otlp) = &plan.metrics else { return Ok(None) };
+    let builder = opentelemetry_otlp::MetricExporter::builder().with_http();
+    let exporter =
+        configured(builder, otlp, &ways.metrics).with_temporality(plan.temporality).build().map_err(unusable)?;
+    let reader = PeriodicReader::builder(exporter).with_interval(plan.interval).build();
+    Ok(Some(SdkMeterProvider::builder().with_reader(reader).with_resource(resource.clone()).build()))
 }
 
 /// Says to an exporter what the variables said to us. It reads them, too; what is given goes before.
-fn configured<B: WithExportConfig + WithHttpConfig>(builder: B, otlp: &Otlp, collector: Arc<Collector>) -> B {
+fn configured<B: WithExportConfig + WithHttpConfig>(builder: B, otlp: &Otlp, way: &Option<Way>) -> B {
+    let builder = match way {
+        Some(way) => builder.with_http_client(SharedCollector(way.collector())),
+        None => builder,
+    };
     builder
         .with_endpoint(otlp.endpoint.as_str())
         .with_protocol(if otlp.json { Protocol::HttpJson } else { Protocol::HttpBinary })
         .with_timeout(otlp.timeout)
-        .with_http_client(SharedCollector(collector))
 }
 
 /// The exporters take a client and not the handle of one.

@@ -37,6 +37,11 @@ impl Way {
         Way { endpoint: endpoint.into(), json, collector }
     }
 
+    /// Who is sent to.
+    pub fn collector(&self) -> Arc<Collector> {
+        self.collector.clone()
+    }
+
     /// What fails is told by the collector.
     async fn send<M: Message + Serialize>(&self, message: &M) {
         let (body, kind) = match self.json {

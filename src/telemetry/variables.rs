@@ -46,7 +46,7 @@ pub struct Plan {
 #[allow(clippy::large_enum_variant, reason = "a process has three of them")]
 pub enum Exporter {
     None,
-    Otlp(Otlp),
+    Otlp(Box<Otlp>),
     /// To the log on stderr; spans only.
     Console,
 }
@@ -146,13 +146,13 @@ fn exporter(env: &Env, signal: &Signal) -> Result<Exporter> {
     let somewhere = of_signal(env, signal, "ENDPOINT").is_some();
     match chosen.as_deref() {
         Some("none") => Ok(Exporter::None),
-        Some("otlp") => Ok(Exporter::Otlp(otlp(env, signal)?)),
+        Some("otlp") => Ok(Exporter::Otlp(Box::new(otlp(env, signal)?))),
         Some("console") if signal.console => Ok(Exporter::Console),
         Some("console") => Err(Error::usage(format!("`{name}=console` is not supported: stdout has the events"))
             .hint(format!("set {name} to `otlp` or `none`; `wash dev` shows logs and requests in any case"))),
         Some(_) => Err(Error::usage(format!("the value of {name} is no exporter that wash has"))
             .hint(format!("set {name} to `otlp`{} or `none`", if signal.console { ", `console`" } else { "" }))),
-        None if somewhere => Ok(Exporter::Otlp(otlp(env, signal)?)),
+        None if somewhere => Ok(Exporter::Otlp(Box::new(otlp(env, signal)?))),
         None => Ok(Exporter::None),
     }
 }

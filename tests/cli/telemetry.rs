@@ -434,3 +434,29 @@ fn a_message_through_nats_is_handled_in_the_trace_of_its_sender() {
     let entry = "{namespace: wasmcloud, package: messaging, interfaces: [handler], config: {subscriptions: tasks.*}}";
     message_is_traced(&format!("  wasmcloud_messaging_nats_url: {}\n  host_interfaces: [{entry}]\n", server.url()));
 }
+
+#[test]
+fn a_member_of_a_composed_component_records_in_its_own_name() {
+    let sandbox = Sandbox::new();
+    let collector = Collector::start();
+    let settings = "dev:\n  components: [{name: cart, file: cart.wasm}]\n";
+    let root = sandbox.copying_project("front", &guests::shop_front(), settings);
+    crate::support::write(&root.join("cart.wasm"), guests::shop_cart());
+    let mut command = sandbox.wash(["dev", "-o", "json", "--port", "0"]);
+    command.current_dir(root).env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()).env("OTEL_BSP_SCHEDULE_DELAY", "20");
+    let mut dev = Dev::start(command);
+    dev.ready();
+    assert_eq!(dev.request("GET", "/say?hi", None, &[("traceparent", PARENT)]).body, "said");
+    let handle = child(&collector, &request_to(&collector, "/say"), "handle");
+    for (body, component) in
+        [("front says hi", "front"), ("cart says hi", "cart"), ("cart logs hi", "cart"), ("cart records hi", "cart")]
+    {
+        let record = collector.log(body);
+        assert_eq!(
+            (hex(&record.trace_id).as_str(), attribute(&record.attributes, "wash.component").as_str()),
+            (TRACE, component)
+        );
+    }
+    assert_eq!(collector.log("cart records hi").span_id, handle.span_id);
+    dev.stop();
+}

@@ -20,9 +20,29 @@ use std::time::Duration;
 use bindings::exports::test::shop0_1_3::cart::{Basket, BasketBorrow, Guest, GuestBasket, Item};
 use bindings::wasi::config::store;
 use bindings::wasi::logging::logging::{self, Level};
+use bindings::wasi::otel::{logs, tracing};
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{Fields, OutgoingRequest, Scheme};
 use wasip2::io::streams::{InputStream, StreamError};
+
+/// Records a log record in the span of the host.
+fn record(text: &str) {
+    let outer = tracing::outer_span_context();
+    logs::on_emit(&logs::LogRecord {
+        timestamp: None,
+        observed_timestamp: None,
+        severity_text: None,
+        severity_number: None,
+        body: Some(format!("cart records {text}")),
+        attributes: None,
+        event_name: None,
+        resource: None,
+        instrumentation_scope: None,
+        trace_id: Some(outer.trace_id),
+        span_id: Some(outer.span_id),
+        trace_flags: None,
+    });
+}
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
@@ -100,6 +120,7 @@ impl Guest for Cart {
         println!("cart says {text}");
         eprintln!("cart warns {text}");
         logging::log(Level::Info, "shop", &format!("cart logs {text}"));
+        record(&text);
     }
 
     fn fail() {
