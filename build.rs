@@ -15,6 +15,9 @@ const LEFTOVERS: [&str; 6] = [".git", ".venv", "__pycache__", "dist", "node_modu
 
 fn main() {
     let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    // Releases have a file for each platform, by this name.
+    let target = std::env::var_os("TARGET").expect("cargo sets it");
+    println!("cargo::rustc-env=WASH_TARGET={}", target.display());
     let templates = root.join("templates");
     let mut files = BTreeSet::new();
     for template in folders(&templates) {

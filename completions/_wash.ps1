@@ -41,7 +41,9 @@ Register-ArgumentCompleter -Native -CommandName 'wash' -ScriptBlock {
             [CompletionResult]::new('oci', 'oci', [CompletionResultType]::ParameterValue, 'Push components to registries and pull them')
             [CompletionResult]::new('wit', 'wit', [CompletionResultType]::ParameterValue, 'Manage the WIT packages that the project needs')
             [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Make, show and check settings')
+            [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Look for what is in the way of building and running, and say what mends it')
             [CompletionResult]::new('completion', 'completion', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
+            [CompletionResult]::new('update', 'update', [CompletionResultType]::ParameterValue, 'Replace this wash by a newer release')
             break
         }
         'wash;new' {
@@ -663,6 +665,25 @@ Register-ArgumentCompleter -Native -CommandName 'wash' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             break
         }
+        'wash;doctor' {
+            [CompletionResult]::new('--registry', '--registry', [CompletionResultType]::ParameterName, 'Ask this registry, too, with the credentials that there are for it; may be repeated')
+            [CompletionResult]::new('-C', '-C ', [CompletionResultType]::ParameterName, 'Run as if wash was started in this folder')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'What stdout is for: text for people, json for programs')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'What stdout is for: text for people, json for programs')
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter')
+            [CompletionResult]::new('--log-level', '--log-level', [CompletionResultType]::ParameterName, 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter')
+            [CompletionResult]::new('--user-config', '--user-config', [CompletionResultType]::ParameterName, 'The user settings file, instead of the one in wash''s configuration folder')
+            [CompletionResult]::new('--fix', '--fix', [CompletionResultType]::ParameterName, 'Run the commands that mend something without risk, after asking for each')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'With --fix, do not ask')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: log lines name their source, and other libraries log, too')
+            [CompletionResult]::new('--non-interactive', '--non-interactive', [CompletionResultType]::ParameterName, 'Never ask a question (as when stdin is not a terminal)')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never use the network; what is needed and not here is an error')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
         'wash;completion' {
             [CompletionResult]::new('-C', '-C ', [CompletionResultType]::ParameterName, 'Run as if wash was started in this folder')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'What stdout is for: text for people, json for programs')
@@ -670,6 +691,31 @@ Register-ArgumentCompleter -Native -CommandName 'wash' -ScriptBlock {
             [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter')
             [CompletionResult]::new('--log-level', '--log-level', [CompletionResultType]::ParameterName, 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter')
             [CompletionResult]::new('--user-config', '--user-config', [CompletionResultType]::ParameterName, 'The user settings file, instead of the one in wash''s configuration folder')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: log lines name their source, and other libraries log, too')
+            [CompletionResult]::new('--non-interactive', '--non-interactive', [CompletionResultType]::ParameterName, 'Never ask a question (as when stdin is not a terminal)')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never use the network; what is needed and not here is an error')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'wash;update' {
+            [CompletionResult]::new('--git', '--git', [CompletionResultType]::ParameterName, 'The repository with the releases: OWNER/NAME, or https://HOST/OWNER/NAME')
+            [CompletionResult]::new('--token', '--token', [CompletionResultType]::ParameterName, 'A GitHub token, for private repositories [also: GITHUB_TOKEN, GH_TOKEN, GITHUB_ACCESS_TOKEN]')
+            [CompletionResult]::new('-C', '-C ', [CompletionResultType]::ParameterName, 'Run as if wash was started in this folder')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'What stdout is for: text for people, json for programs')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'What stdout is for: text for people, json for programs')
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter')
+            [CompletionResult]::new('--log-level', '--log-level', [CompletionResultType]::ParameterName, 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter')
+            [CompletionResult]::new('--user-config', '--user-config', [CompletionResultType]::ParameterName, 'The user settings file, instead of the one in wash''s configuration folder')
+            [CompletionResult]::new('-d', '-d', [CompletionResultType]::ParameterName, 'Only tell which release there is')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only tell which release there is')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Install the newest release again although it is the current one')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Install the newest release again although it is the current one')
+            [CompletionResult]::new('--major', '--major', [CompletionResultType]::ParameterName, 'Move to a release that breaks something, too')
+            [CompletionResult]::new('--minor', '--minor', [CompletionResultType]::ParameterName, 'Move to new features within the major version')
+            [CompletionResult]::new('--patch', '--patch', [CompletionResultType]::ParameterName, 'Move to corrections only')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: log lines name their source, and other libraries log, too')
             [CompletionResult]::new('--non-interactive', '--non-interactive', [CompletionResultType]::ParameterName, 'Never ask a question (as when stdin is not a terminal)')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Never use the network; what is needed and not here is an error')

@@ -46,7 +46,9 @@ complete -c wash -n "__fish_wash_needs_command" -f -a "inspect" -d 'Say what a c
 complete -c wash -n "__fish_wash_needs_command" -f -a "oci" -d 'Push components to registries and pull them'
 complete -c wash -n "__fish_wash_needs_command" -f -a "wit" -d 'Manage the WIT packages that the project needs'
 complete -c wash -n "__fish_wash_needs_command" -f -a "config" -d 'Make, show and check settings'
+complete -c wash -n "__fish_wash_needs_command" -f -a "doctor" -d 'Look for what is in the way of building and running, and say what mends it'
 complete -c wash -n "__fish_wash_needs_command" -f -a "completion" -d 'Print a completion script for a shell'
+complete -c wash -n "__fish_wash_needs_command" -f -a "update" -d 'Replace this wash by a newer release'
 complete -c wash -n "__fish_wash_using_subcommand new" -l name -d 'The project\'s name and folder [default: that of the template, subfolder or repository]' -r
 complete -c wash -n "__fish_wash_using_subcommand new" -l git-ref -d 'The branch, tag or commit of the Git repository to take' -r
 complete -c wash -n "__fish_wash_using_subcommand new" -l subfolder -d 'The folder within the repository or folder to take' -r
@@ -625,6 +627,24 @@ complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcom
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from reference" -l offline -d 'Never use the network; what is needed and not here is an error'
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from reference" -s h -l help -d 'Print help'
 complete -c wash -n "__fish_wash_using_subcommand config; and __fish_seen_subcommand_from reference" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand doctor" -l registry -d 'Ask this registry, too, with the credentials that there are for it; may be repeated' -r
+complete -c wash -n "__fish_wash_using_subcommand doctor" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand doctor" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand doctor" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand doctor" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand doctor" -l fix -d 'Run the commands that mend something without risk, after asking for each'
+complete -c wash -n "__fish_wash_using_subcommand doctor" -l yes -d 'With --fix, do not ask'
+complete -c wash -n "__fish_wash_using_subcommand doctor" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand doctor" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand doctor" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand doctor" -s V -l version -d 'Print version'
 complete -c wash -n "__fish_wash_using_subcommand completion" -s C -d 'Run as if wash was started in this folder' -r -F
 complete -c wash -n "__fish_wash_using_subcommand completion" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
 json\t''"
@@ -640,3 +660,25 @@ complete -c wash -n "__fish_wash_using_subcommand completion" -l non-interactive
 complete -c wash -n "__fish_wash_using_subcommand completion" -l offline -d 'Never use the network; what is needed and not here is an error'
 complete -c wash -n "__fish_wash_using_subcommand completion" -s h -l help -d 'Print help'
 complete -c wash -n "__fish_wash_using_subcommand completion" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand update" -l git -d 'The repository with the releases: OWNER/NAME, or https://HOST/OWNER/NAME' -r
+complete -c wash -n "__fish_wash_using_subcommand update" -l token -d 'A GitHub token, for private repositories [also: GITHUB_TOKEN, GH_TOKEN, GITHUB_ACCESS_TOKEN]' -r
+complete -c wash -n "__fish_wash_using_subcommand update" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand update" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand update" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand update" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand update" -s d -l dry-run -d 'Only tell which release there is'
+complete -c wash -n "__fish_wash_using_subcommand update" -s f -l force -d 'Install the newest release again although it is the current one'
+complete -c wash -n "__fish_wash_using_subcommand update" -l major -d 'Move to a release that breaks something, too'
+complete -c wash -n "__fish_wash_using_subcommand update" -l minor -d 'Move to new features within the major version'
+complete -c wash -n "__fish_wash_using_subcommand update" -l patch -d 'Move to corrections only'
+complete -c wash -n "__fish_wash_using_subcommand update" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand update" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand update" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand update" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand update" -s V -l version -d 'Print version'

@@ -1,76 +1,78 @@
-//! A host of one's own: serves the component of a file with everything `wash dev` gives it, in
-//! fifty lines, without a project and without watching.
+//! A host of one's own: serves the component of a file with everything that wash has for
+//! components, without a project and without watching. Ends at ctrl-c, after the requests that run.
 //!
 //!     cargo run --example custom_host -- hello.wasm 127.0.0.1:8000
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-use wash::component;
-use wash::host::{Host, Slot};
-use wash::plugins::{Installed, InstalledOptions};
-use wash::runtime::engine::{Engine, EngineOptions};
-use wash::runtime::http::server::Bound;
-use wash::runtime::http::{Body, Handler, plain};
-use wash::runtime::limits::Limits;
-use wash::runtime::observer::Blind;
-use wash::runtime::workload::{Component, Workload};
-use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+use wash::embed::{
+    Component, DevRouter, Engine, Error, Fault, HostApi, HostBuilder, HttpServer, Observer, Output, RequestRecord,
+    Result, Workload, WorkloadStartRequest, WorkloadStopRequest,
+};
 
-/// Hands every request to what is in the slot.
-struct Everything(Slot);
+/// Shows on stderr what the component does.
+struct Show;
 
-impl Handler for Everything {
-    fn handle(
-        self: Arc<Self>,
-        request: http::Request<hyper::body::Incoming>,
-        scheme: http::uri::Scheme,
-    ) -> BoxFuture<'static, http::Response<Body>> {
-        let scheme = if scheme == http::uri::Scheme::HTTPS { Scheme::Https } else { Scheme::Http };
-        Box::pin(async move {
-            let ready = self.0.serving();
-            let Some(component) = ready.as_ref().and_then(|ready| ready.http()) else {
-                return plain(http::StatusCode::NOT_FOUND, "nothing answers HTTP requests here\n");
-            };
-            match component.answer(request, scheme).await {
-                Ok(response) => response,
-                Err(no_answer) => plain(no_answer.status(), format!("{}\n", no_answer.short_reason())),
-            }
-        })
+impl Observer for Show {
+    fn request(&self, request: RequestRecord) {
+        eprintln!("{} {} {}", request.method, request.path, request.status);
+    }
+
+    fn output(&self, output: Output) {
+        eprintln!("{}: {}", output.component, output.line);
+    }
+
+    fn fault(&self, fault: Arc<Fault>) {
+        eprintln!("{} failed in {}: {}", fault.component, fault.what, fault.reason);
     }
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut args = std::env::args().skip(1);
-    let file = args.next().ok_or("name a component file")?;
-    let address: SocketAddr = args.next().as_deref().unwrap_or("127.0.0.1:8000").parse()?;
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            eprint!("{}", error.details_text().unwrap_or_default());
+            error.hints().iter().for_each(|hint| eprintln!("hint: {hint}"));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
 
-    let bytes = std::fs::read(&file)?;
-    let component = Component {
-        name: "main".into(),
-        digest: component::digest(&bytes),
-        bytes: bytes.into(),
-        ..Component::default()
-    };
+async fn run() -> Result<()> {
+    let mut args = std::env::args().skip(1);
+    let usage = || Error::usage("no component was named").hint("custom_host hello.wasm [127.0.0.1:8000]");
+    let file = args.next().ok_or_else(usage)?;
+    let address = args.next().unwrap_or_else(|| "127.0.0.1:8000".into());
+    let address: SocketAddr =
+        address.parse().map_err(|_| Error::usage(format!("`{address}` is not an address and a port")))?;
+    let bytes = std::fs::read(&file).map_err(|error| Error::caused_by(format!("cannot read `{file}`"), &error))?;
+
+    let http = Arc::new(HttpServer::new(DevRouter::default(), address).await?);
+    let host = HostBuilder::new()
+        .with_engine(Engine::builder().build()?)
+        .with_friendly_name("my-custom-host")
+        .with_http_handler(http.clone())
+        .with_observer(Arc::new(Show))
+        .build()?
+        .start()
+        .await?;
+
     let workload = Workload {
         namespace: "default".into(),
         name: "example".into(),
-        components: vec![component],
+        components: vec![Component::new("main", bytes)],
         ..Workload::default()
     };
+    host.workload_start(WorkloadStartRequest { workload_id: "example-1".into(), workload }).await?;
+    println!("serving {file} at http://{}/", http.address());
 
-    let engine = Engine::new(&EngineOptions::default())?;
-    let host = Arc::new(Host::new(engine, Installed::new(&InstalledOptions::default())?, Arc::new(Blind))?);
-    let ready = host.make_ready(workload, 1, Limits::development()).await.map_err(wash::error::Error::from)?;
-    let slot = Slot::default();
-    slot.activate(ready);
-
-    let server = Bound::bind(address)?.serve(Arc::new(Everything(slot)), NonZeroUsize::MIN)?;
-    println!("serving {file} at http://{}/", server.address());
-    tokio::signal::ctrl_c().await?;
-    server.drain(std::time::Duration::from_secs(10)).await;
-    Ok(())
+    tokio::signal::ctrl_c().await.map_err(|error| Error::caused_by("cannot wait for ctrl-c", &error))?;
+    let beat = host.heartbeat().await?;
+    println!("{} stops {} workloads", beat.friendly_name, beat.workload_count);
+    host.workload_stop(WorkloadStopRequest { workload_id: "example-1".into() }).await?;
+    host.stop().await
 }

@@ -91,6 +91,12 @@ impl Context {
         })
     }
 
+    /// The file of the program that runs.
+    #[allow(clippy::disallowed_methods, reason = "the one place that looks at the process's surroundings")]
+    pub fn program(&self) -> Result<PathBuf> {
+        std::env::current_exe().context(|| "cannot tell which file this wash is")
+    }
+
     /// Makes a path of the command line absolute.
     pub fn absolute(&self, path: impl AsRef<Path>) -> PathBuf {
         self.cwd.join(path)

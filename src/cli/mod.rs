@@ -5,10 +5,12 @@ mod build;
 mod completion;
 mod config;
 mod dev;
+mod doctor;
 mod inspect;
 mod new;
 mod oci;
 mod signals;
+mod update;
 mod wit;
 
 use std::path::PathBuf;
@@ -20,6 +22,7 @@ use crate::context::{Context, Wishes};
 use crate::error::{Error, Result};
 use crate::project::{self, Project};
 use crate::shell::{Format, Shell};
+use crate::telemetry::{BoxLayer, Telemetry};
 use crate::toolchain::WitFetch;
 
 /// Creates, builds, runs and inspects WebAssembly components.
@@ -99,8 +102,13 @@ pub enum Command {
     Wit(wit::Args),
     /// Make, show and check settings
     Config(config::Args),
+    /// Look for what is in the way of building and running, and say what mends it
+    Doctor(doctor::Args),
     /// Print a completion script for a shell
     Completion(completion::Args),
+    /// Replace this wash by a newer release
+    #[command(alias = "upgrade")]
+    Update(update::Args),
 }
 
 impl Command {
@@ -113,7 +121,9 @@ impl Command {
             Command::Oci(args) => args.name(),
             Command::Wit(_) => "wit",
             Command::Config(_) => "config",
+            Command::Doctor(_) => "doctor",
             Command::Completion(_) => "completion",
+            Command::Update(_) => update::COMMAND,
         }
     }
 }
@@ -168,18 +178,25 @@ fn run(cli: Cli, format: Format, shell: Arc<Shell>) -> Result<()> {
         user_config: global.user_config.clone(),
     };
     let ctx = Context::from_process(wishes, shell)?;
-    start_logging(&ctx, global.log_level);
     crate::runtime::tls::choose_provider();
+    // Only what serves has something to tell a collector.
+    let telemetry = match &command {
+        Command::Dev(_) => Telemetry::start(&ctx.env)?,
+        _ => Telemetry::off(),
+    };
+    start_logging(&ctx, global.log_level, telemetry.layers());
     let start = start_folder(&ctx, global.directory.as_deref())?;
     match command {
         Command::New(args) => new::run(&ctx, &start, args),
         Command::Build(args) => build::run(&ctx, &start, args),
-        Command::Dev(args) => dev::run(&ctx, &start, args),
+        Command::Dev(args) => dev::run(&ctx, &start, args, telemetry),
         Command::Inspect(args) => inspect::run(&ctx, &start, args),
         Command::Oci(args) => oci::run(&ctx, &start, args),
         Command::Wit(args) => wit::run(&ctx, &start, args),
         Command::Config(args) => config::run(&ctx, &start, args),
+        Command::Doctor(args) => doctor::run(&ctx, &start, args),
         Command::Completion(args) => completion::run(&ctx, args),
+        Command::Update(args) => update::run(&ctx, args),
     }
 }
 
@@ -214,8 +231,11 @@ fn wit_fetch(skip_fetch: bool, locked: bool) -> WitFetch {
     }
 }
 
-fn start_logging(ctx: &Context, level: LogLevel) {
-    use tracing_subscriber::EnvFilter;
+/// Logs go to stderr; `more` are those who record them elsewhere.
+fn start_logging(ctx: &Context, level: LogLevel, more: Vec<BoxLayer>) {
+    use tracing_subscriber::layer::{Layer, SubscriberExt};
+    use tracing_subscriber::util::SubscriberInitExt;
+    use tracing_subscriber::{EnvFilter, fmt, registry};
 
     let level = match level {
         LogLevel::Off => "off",
@@ -230,14 +250,16 @@ fn start_logging(ctx: &Context, level: LogLevel) {
         Some(text) => EnvFilter::builder().parse_lossy(text),
         None => EnvFilter::builder().parse_lossy(fallback),
     };
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let shown = fmt::layer()
         .with_writer(anstream::stderr)
         .with_target(ctx.verbose)
         .with_file(ctx.verbose)
-        .with_line_number(ctx.verbose);
+        .with_line_number(ctx.verbose)
+        .with_filter(filter)
+        .boxed();
+    let layers: Vec<BoxLayer> = std::iter::once(shown).chain(more).collect();
     // Fails only when a library user has set up logging before, which then stays.
-    let _ = logs.try_init();
+    let _ = registry().with(layers).try_init();
 }
 
 /// The whole command line as clap sees it, for completions and manual pages.

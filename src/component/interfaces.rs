@@ -50,6 +50,10 @@ impl Interface {
 
 /// Longer texts are cut: types can be built whose text is exponentially longer than they are.
 const LONGEST_TEXT: usize = 4000;
+/// The most text of all signatures and definitions of one component together; what follows is cut. A
+/// large world has 100 KB. Without it each of the functions of a made-up file, some bytes long, could
+/// have a text of [`LONGEST_TEXT`].
+const LONGEST_TEXTS: usize = 8 << 20;
 
 /// Reads the interfaces of a component. A core module has none.
 pub fn interfaces(bytes: &[u8]) -> Result<Interfaces, Unreadable> {
@@ -77,66 +81,22 @@ pub fn interfaces(bytes: &[u8]) -> Result<Interfaces, Unreadable> {
 /// What a world needs and offers.
 pub(super) fn of_world(resolve: &Resolve, id: WorldId) -> Interfaces {
     let world = &resolve.worlds[id];
-    let all = |items: &wit_parser::IndexMap<WorldKey, WorldItem>| {
-        items.iter().filter_map(|(key, item)| world_item(resolve, key, item)).collect()
+    let mut writer = Writer { resolve, left: LONGEST_TEXTS };
+    let mut all = |items: &wit_parser::IndexMap<WorldKey, WorldItem>| {
+        items.iter().filter_map(|(key, item)| writer.world_item(key, item)).collect()
     };
     Interfaces { imports: all(&world.imports), exports: all(&world.exports) }
 }
 
 /// The interface `id` of a WIT package.
 pub fn interface(resolve: &Resolve, id: InterfaceId) -> Interface {
-    let item = &resolve.interfaces[id];
-    let (name, version) = split_version(&resolve.id_of(id).or(item.name.clone()).unwrap_or_default());
-    Interface {
-        name,
-        version,
-        label: None,
-        functions: item.functions.iter().map(|(name, f)| (name.clone(), signature(resolve, f))).collect(),
-        types: item.types.iter().map(|(name, id)| (name.clone(), definition(resolve, *id))).collect(),
-    }
+    Writer { resolve, left: LONGEST_TEXTS }.interface(id)
 }
 
 /// The signature of a function as WIT has it: `func(key: string) -> result<u32, error>`. Named types
 /// appear by their names; a method's `self` is left out.
 pub fn signature(resolve: &Resolve, function: &Function) -> String {
-    let mut text = Text { resolve, text: String::new() };
-    text.push(if function.kind.is_async() { "async func(" } else { "func(" });
-    let is_method = matches!(function.kind, FunctionKind::Method(_) | FunctionKind::AsyncMethod(_));
-    for (index, param) in function.params.iter().skip(usize::from(is_method)).enumerate() {
-        text.push(if index == 0 { "" } else { ", " });
-        text.push(&param.name);
-        text.push(": ");
-        text.ty(&param.ty);
-    }
-    text.push(")");
-    // What a constructor makes goes without saying.
-    if let (Some(result), false) = (&function.result, matches!(function.kind, FunctionKind::Constructor(_))) {
-        text.push(" -> ");
-        text.ty(result);
-    }
-    text.text
-}
-
-fn world_item(resolve: &Resolve, key: &WorldKey, item: &WorldItem) -> Option<Interface> {
-    match item {
-        WorldItem::Interface { id, .. } => {
-            let mut interface = interface(resolve, *id);
-            if let WorldKey::Name(name) = key {
-                if interface.name.is_empty() {
-                    interface.name = name.clone();
-                } else {
-                    interface.label = Some(name.clone());
-                }
-            }
-            Some(interface)
-        }
-        WorldItem::Function(function) => Some(Interface {
-            name: function.name.clone(),
-            functions: vec![(function.name.clone(), signature(resolve, function))],
-            ..Interface::default()
-        }),
-        WorldItem::Type { .. } => None,
-    }
+    Writer { resolve, left: LONGEST_TEXTS }.signature(function)
 }
 
 /// `wasi:http/types@0.2.12` as name and version.
@@ -147,21 +107,96 @@ fn split_version(name: &str) -> (String, Option<String>) {
     }
 }
 
-fn definition(resolve: &Resolve, id: TypeId) -> String {
-    let mut text = Text { resolve, text: String::new() };
-    text.definition(&resolve.types[id]);
-    text.text
+/// Writes the texts of a component, as long as there is room.
+struct Writer<'a> {
+    resolve: &'a Resolve,
+    /// The bytes that all further texts may have together.
+    left: usize,
+}
+
+impl<'a> Writer<'a> {
+    fn world_item(&mut self, key: &WorldKey, item: &WorldItem) -> Option<Interface> {
+        match item {
+            WorldItem::Interface { id, .. } => {
+                let mut interface = self.interface(*id);
+                if let WorldKey::Name(name) = key {
+                    if interface.name.is_empty() {
+                        interface.name = name.clone();
+                    } else {
+                        interface.label = Some(name.clone());
+                    }
+                }
+                Some(interface)
+            }
+            WorldItem::Function(function) => Some(Interface {
+                name: function.name.clone(),
+                functions: vec![(function.name.clone(), self.signature(function))],
+                ..Interface::default()
+            }),
+            WorldItem::Type { .. } => None,
+        }
+    }
+
+    fn interface(&mut self, id: InterfaceId) -> Interface {
+        let resolve = self.resolve;
+        let item = &resolve.interfaces[id];
+        let (name, version) = split_version(&resolve.id_of(id).or(item.name.clone()).unwrap_or_default());
+        Interface {
+            name,
+            version,
+            label: None,
+            functions: item.functions.iter().map(|(name, f)| (name.clone(), self.signature(f))).collect(),
+            types: item.types.iter().map(|(name, id)| (name.clone(), self.definition(*id))).collect(),
+        }
+    }
+
+    fn signature(&mut self, function: &Function) -> String {
+        let mut text = self.text();
+        text.push(if function.kind.is_async() { "async func(" } else { "func(" });
+        let is_method = matches!(function.kind, FunctionKind::Method(_) | FunctionKind::AsyncMethod(_));
+        for (index, param) in function.params.iter().skip(usize::from(is_method)).enumerate() {
+            text.push(if index == 0 { "" } else { ", " });
+            text.push(&param.name);
+            text.push(": ");
+            text.ty(&param.ty);
+        }
+        text.push(")");
+        // What a constructor makes goes without saying.
+        if let (Some(result), false) = (&function.result, matches!(function.kind, FunctionKind::Constructor(_))) {
+            text.push(" -> ");
+            text.ty(result);
+        }
+        self.finish(text)
+    }
+
+    fn definition(&mut self, id: TypeId) -> String {
+        let mut text = self.text();
+        text.definition(&self.resolve.types[id]);
+        self.finish(text)
+    }
+
+    fn text(&self) -> Text<'a> {
+        // One that there is no room for is seen to be cut, too.
+        let text = if self.left == 0 { "\u{2026}".into() } else { String::new() };
+        Text { resolve: self.resolve, text, longest: self.left.min(LONGEST_TEXT) }
+    }
+
+    fn finish(&mut self, text: Text<'_>) -> String {
+        self.left = self.left.saturating_sub(text.text.len());
+        text.text
+    }
 }
 
 /// A text that grows to a bound.
 struct Text<'a> {
     resolve: &'a Resolve,
     text: String,
+    longest: usize,
 }
 
 impl Text<'_> {
     fn is_full(&self) -> bool {
-        self.text.len() >= LONGEST_TEXT
+        self.text.len() >= self.longest
     }
 
     fn push(&mut self, more: &str) {
@@ -273,6 +308,10 @@ impl Text<'_> {
         self.push(name);
         self.push("<");
         for (index, arg) in args.into_iter().enumerate() {
+            // A type of a million parts could be used by as many functions.
+            if self.is_full() {
+                return;
+            }
             self.push(if index == 0 { "" } else { ", " });
             match arg {
                 Some(ty) => self.ty(ty),
@@ -292,6 +331,9 @@ impl Text<'_> {
         self.push(keyword);
         self.push(" {");
         for (index, (name, ty)) in entries.into_iter().enumerate() {
+            if self.is_full() {
+                return;
+            }
             self.push(if index == 0 { " " } else { ", " });
             self.push(name);
             if let Some(ty) = ty {

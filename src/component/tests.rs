@@ -143,6 +143,25 @@ fn types_inside_of_types_are_refused_before_they_overflow_the_stack() {
     }
 }
 
+/// A long name is written once in the file, and once in the text of each function that uses its type.
+#[test]
+fn a_long_name_in_many_functions_is_cut() {
+    let name = "x".repeat(3000);
+    let functions: String =
+        (0..4000).map(|index| format!("(export \"f{index}\" (func (param \"a\" $named)))")).collect();
+    let text = format!(
+        "(component (import \"a:b/c\" (instance
+             (type $flags (flags \"one\")) (export \"{name}\" (type $named (eq $flags))) {functions})))"
+    );
+    let interfaces = interfaces(&wat(&text)).unwrap();
+    let texts = || interfaces.imports.iter().flat_map(|import| &import.functions).map(|(_, text)| text);
+    assert_eq!(texts().count(), 4000);
+    assert_eq!(texts().next().unwrap(), &format!("func(a: {name})"));
+    assert_eq!(texts().next_back().unwrap(), "\u{2026}");
+    let sum: usize = texts().map(String::len).sum();
+    assert!((8 << 20..9 << 20).contains(&sum), "{sum}");
+}
+
 fn add_section(bytes: &mut Vec<u8>, id: u8, section: &[u8]) {
     bytes.push(id);
     leb(bytes, section.len());

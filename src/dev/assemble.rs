@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::component;
 use crate::error::{Context, Error, Result};
+use crate::plugins::catalog;
 use crate::project::Project;
-use crate::project::settings::{DEFAULT_SERVICE_MAX_RESTARTS, DevComponent};
+use crate::project::settings::{self, DEFAULT_SERVICE_MAX_RESTARTS, DevComponent};
 use crate::runtime::limits::Limits;
 use crate::runtime::network::policy::Policy;
 use crate::runtime::network::{Outbound, OutboundOptions};
@@ -36,20 +37,18 @@ impl Binary {
 /// has the binaries of sidecar projects by name. The main component may be the service, too.
 pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binary>) -> Result<Workload> {
     let dev = &project.settings.dev;
-    let volumes: Vec<Volume> = dev
-        .volumes
-        .iter()
-        .map(|volume| Volume { name: volume.guest_path.clone(), host_path: project.root.join(&volume.host_path) })
-        .collect();
-    let mounts: Vec<VolumeMount> = dev
-        .volumes
-        .iter()
-        .map(|volume| VolumeMount {
-            volume: volume.guest_path.clone(),
-            mount_path: volume.guest_path.clone(),
-            read_only: volume.read_only,
-        })
-        .collect();
+    // Told apart by where they are found: no component has two at one place.
+    let volume = |of: &str, volume: &settings::Volume| Volume {
+        name: format!("{of}{}", volume.guest_path),
+        host_path: project.root.join(&volume.host_path),
+    };
+    let mount = |of: &str, volume: &settings::Volume| VolumeMount {
+        volume: format!("{of}{}", volume.guest_path),
+        mount_path: volume.guest_path.clone(),
+        read_only: volume.read_only,
+    };
+    let mut volumes: Vec<Volume> = dev.volumes.iter().map(|shared| volume("", shared)).collect();
+    let mounts: Vec<VolumeMount> = dev.volumes.iter().map(|shared| mount("", shared)).collect();
     let local = |environment: &BTreeMap<String, String>,
                  files: &[String],
                  config: &BTreeMap<String, String>,
@@ -59,6 +58,7 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
             config: config.clone(),
             volume_mounts: mounts.clone(),
             memory_limit_mb: dev.memory_limit_mb,
+            cpu_limit: dev.cpu_limit,
             network,
         })
     };
@@ -69,6 +69,7 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
         local: local(&dev.environment, &dev.env_files, &dev.config, main_rules(project))?,
         pool_size: dev.pool_size.unwrap_or(0),
         max_invocations: dev.max_invocations.unwrap_or(0),
+        max_concurrency: dev.max_concurrency.unwrap_or(0),
     }];
     let service = match &dev.service_file {
         Some(file) => Some(Component {
@@ -84,18 +85,18 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
             Some(binary) => binary.clone(),
             None => from_file(project, sidecar)?,
         };
+        let mut local =
+            local(&sidecar.environment, &sidecar.env_files, &sidecar.config, sidecar_rules(project, index, sidecar))?;
+        volumes.extend(sidecar.volumes.iter().map(|own| volume(&sidecar.name, own)));
+        local.volume_mounts.extend(sidecar.volumes.iter().map(|own| mount(&sidecar.name, own)));
         components.push(Component {
             name: sidecar.name.clone(),
             bytes: binary.bytes,
             digest: binary.digest,
-            local: local(
-                &sidecar.environment,
-                &sidecar.env_files,
-                &sidecar.config,
-                sidecar_rules(project, index, sidecar),
-            )?,
+            local,
             pool_size: dev.pool_size.unwrap_or(0),
             max_invocations: dev.max_invocations.unwrap_or(0),
+            max_concurrency: dev.max_concurrency.unwrap_or(0),
         });
     }
     let host_interfaces = dev
@@ -189,6 +190,17 @@ pub fn check_network(project: &Project) -> Result<()> {
     Ok(())
 }
 
+/// Finds entries of `dev.host_interfaces` that nobody would read; the error names the line.
+pub fn check_interfaces(project: &Project) -> Result<()> {
+    for (index, entry) in project.settings.dev.host_interfaces.iter().enumerate() {
+        if let Err(error) = catalog::check_package(&entry.namespace, &entry.package, catalog::hosted()) {
+            let placed = project.error_at(&format!("dev.host_interfaces[{index}].package"), error.message());
+            return Err(error.hints().iter().fold(placed, |placed, hint| placed.hint(hint)));
+        }
+    }
+    Ok(())
+}
+
 /// What outgoing connections have in common. Fails when a file of authorities cannot be used.
 pub fn outbound(project: &Project, env: &BTreeMap<String, String>) -> Result<Outbound> {
     let dev = &project.settings.dev;
@@ -218,7 +230,8 @@ pub fn id(project: &Project) -> WorkloadId {
     named(project).id()
 }
 
-fn named(project: &Project) -> Workload {
+/// The loop's workload, without anything in it yet.
+pub fn named(project: &Project) -> Workload {
     Workload { namespace: "dev".into(), name: project.name.clone(), ..Workload::default() }
 }
 

@@ -11,13 +11,16 @@ use http::header::{self, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, Incoming};
-use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 
 use super::report::{Feed, Report};
-use crate::host::Slot;
+use crate::error::Result;
+use crate::host::http::{HostHandler, Router, Target, scheme_of};
+use crate::host::routers::DevRouter;
 use crate::runtime::fault;
+use crate::runtime::http::call::NoAnswer;
 use crate::runtime::http::{Body, Handler, Notice, full, plain};
-use crate::runtime::observer::{Observer, RequestRecord};
+use crate::runtime::observer::{CallId, Observer, RequestRecord};
+use crate::runtime::workload::Workload;
 
 /// The state of the loop, as far as a client is concerned.
 pub enum Status {
@@ -31,15 +34,19 @@ pub enum Status {
 
 /// Answers every request of the loop's port.
 pub struct Gateway {
-    slot: Arc<Slot>,
+    workloads: DevRouter,
     status: ArcSwap<Status>,
     feed: Feed,
 }
 
 impl Gateway {
-    /// Serves what is in the slot, and tells the feed what the server did by itself.
-    pub fn new(slot: Arc<Slot>, feed: Feed) -> Self {
-        Gateway { slot, status: ArcSwap::from_pointee(Status::Starting("starting".into())), feed }
+    /// Serves the loop's workload, and tells the feed what the server did by itself.
+    pub fn new(feed: Feed) -> Self {
+        Gateway {
+            workloads: DevRouter::default(),
+            status: ArcSwap::from_pointee(Status::Starting("starting".into())),
+            feed,
+        }
     }
 
     /// Says how things are.
@@ -47,9 +54,9 @@ impl Gateway {
         self.status.store(Arc::new(status));
     }
 
-    async fn answer(&self, request: Request<Incoming>, scheme: Scheme) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, scheme: &http::uri::Scheme) -> Response<Body> {
         let html = wants_html(request.headers());
-        let Some(ready) = self.slot.serving() else {
+        let Some(ready) = self.workloads.serving() else {
             return match &**self.status.load() {
                 Status::Broken(text) => not_ready("the build failed", text, html),
                 Status::Starting(text) => not_ready("not built yet", text, html),
@@ -63,14 +70,18 @@ impl Gateway {
             };
             return plain(StatusCode::NOT_FOUND, format!("{text}\n"));
         };
-        match component.answer(request, scheme).await {
+        match component.answer(request, scheme_of(scheme)).await {
             Ok(response) => match &**self.status.load() {
                 Status::Broken(text) if html && is_html(response.headers()) => with_banner(response, text),
                 _ => response,
             },
             Err(no_answer) => {
                 let details = no_answer.fault().map(|fault| fault::render(fault)).unwrap_or_default();
-                page(no_answer.status(), no_answer.short_reason(), &details, html, false)
+                let mut response = page(no_answer.status(), no_answer.short_reason(), &details, html, false);
+                if matches!(no_answer, NoAnswer::Busy) {
+                    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                }
+                response
             }
         }
     }
@@ -82,18 +93,19 @@ impl Handler for Gateway {
         request: Request<Incoming>,
         scheme: http::uri::Scheme,
     ) -> BoxFuture<'static, Response<Body>> {
-        let scheme = if scheme == http::uri::Scheme::HTTPS { Scheme::Https } else { Scheme::Http };
-        Box::pin(async move { self.answer(request, scheme).await })
+        Box::pin(async move { self.answer(request, &scheme).await })
     }
 
     fn notice(&self, notice: Notice) {
         match notice {
             Notice::Refused { status, request: Some((method, path)), .. } => self.feed.request(RequestRecord {
+                call: CallId::default(),
+                scheme: "http",
                 method,
                 path,
                 status: status.as_u16(),
                 time: Duration::ZERO,
-                generation: self.slot.serving().map_or(0, |ready| ready.generation()),
+                generation: self.workloads.serving().map_or(0, |ready| ready.generation()),
                 client_left: false,
                 cut: false,
             }),
@@ -107,6 +119,21 @@ impl Handler for Gateway {
                 error.hints().first().cloned(),
             ),
         }
+    }
+}
+
+/// The loop has servers of its own, which move to other addresses; the host only brings the workload.
+impl HostHandler for Gateway {
+    fn on_workload_bind(&self, workload: &Workload, target: &Target) -> Result<()> {
+        self.workloads.on_workload_bind(workload, target)
+    }
+
+    fn on_workload_unbind(&self, workload_id: &str) {
+        self.workloads.on_workload_unbind(workload_id);
+    }
+
+    fn stop(&self, _: Duration) -> BoxFuture<'_, usize> {
+        Box::pin(std::future::ready(0))
     }
 }
 

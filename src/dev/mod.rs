@@ -22,14 +22,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Result};
-use crate::host::{Host, Ready, Slot, StartError};
+use crate::host::builder::HostBuilder;
+use crate::host::workloads::{Host, Running};
+use crate::host::{Ready, StartError};
 use crate::plugins::blobstore::ObjectPlace;
 use crate::plugins::remote::{CloudEnvironment, ServerUrl};
 use crate::plugins::{Installed, InstalledOptions, blobstore, keyvalue, messaging};
 use crate::project::{self, Project, settings};
-use crate::runtime::engine::{Engine, EngineOptions};
+use crate::runtime::engine::Engine;
 use crate::runtime::http::server::{Bound, ServeOptions, Server, ServerLimits};
 use crate::runtime::http::tls::{Certificates, TlsFiles};
+use crate::runtime::observer::{Both, Observer};
 use crate::toolchain::{self, BuildOptions, BuildReport, ToolOutput, WitFetch};
 use assemble::Binary;
 use gateway::{Gateway, Status};
@@ -74,6 +77,8 @@ pub struct Options {
     pub wit: WitFetch,
     /// Where compiled code, stamps and WIT packages are kept.
     pub cache: PathBuf,
+    /// Who sees what guests do, beside the feed.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// What the user wants of a running loop.
@@ -96,12 +101,12 @@ enum Input {
 pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command>) -> Result<()> {
     let project = (opts.load)(&opts.start)?;
     assemble::check_network(&project)?;
+    assemble::check_interfaces(&project)?;
     let outbound = assemble::outbound(&project, &opts.env)?;
     let address = address_of(&project, opts.port)?;
     let certificates = certificates(&project)?;
     let bound = bind(address)?;
-    let slot = Arc::new(Slot::default());
-    let gateway = Arc::new(Gateway::new(slot.clone(), feed.clone()));
+    let gateway = Arc::new(Gateway::new(feed.clone()));
     let server = bound.serve_with(gateway.clone(), serving(certificates))?;
     feed.tell(listening(&server));
 
@@ -109,9 +114,23 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
     if opts.fresh {
         capabilities.fresh(&assemble::id(&project)).await?;
     }
-    let engine = Engine::new(&EngineOptions { cache_dir: Some(opts.cache.join("engine")) })?;
-    let host = Arc::new(Host::new(engine, capabilities, Arc::new(feed.clone()))?);
-    host.replace_outbound(outbound);
+    let engine = Engine::builder().with_cache_dir(opts.cache.join("engine")).build()?;
+    let mut observer: Arc<dyn Observer> = Arc::new(feed.clone());
+    if let Some(other) = &opts.observer {
+        observer = Arc::new(Both(observer, other.clone()));
+    }
+    let host = HostBuilder::new()
+        .with_engine(engine)
+        .with_installed(capabilities)
+        .with_observer(observer)
+        .with_http_handler(gateway.clone())
+        // The loop's own server has been drained by then.
+        .with_drain_timeout(Duration::ZERO)
+        .build()?
+        .start()
+        .await?;
+    host.core().replace_outbound(outbound);
+    let place = host.reserve(assemble::id(&project).as_str(), &assemble::named(&project))?;
 
     let (inputs, mut inbox) = mpsc::unbounded_channel();
     let nodes = nodes_of(&project, &opts)?;
@@ -134,7 +153,7 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
         epoch: 0,
         generation: 0,
         host,
-        slot,
+        place,
         gateway,
         server: Some(server),
         watcher: Arc::new(watcher),
@@ -179,8 +198,9 @@ struct Session {
     /// Counts changes of the settings: what was begun under older ones is not taken any more.
     epoch: u64,
     generation: u64,
-    host: Arc<Host>,
-    slot: Arc<Slot>,
+    host: Host,
+    /// The loop's workload on the host.
+    place: Arc<Running>,
     gateway: Arc<Gateway>,
     server: Option<Server>,
     watcher: Arc<Watcher>,
@@ -285,6 +305,7 @@ impl Session {
         let loaded = (self.opts.load)(&self.opts.start).and_then(|project| {
             let nodes = nodes_of(&project, &self.opts)?;
             assemble::check_network(&project)?;
+            assemble::check_interfaces(&project)?;
             let address = address_of(&project, self.opts.port)?;
             Ok((project, nodes, address))
         });
@@ -344,7 +365,8 @@ impl Session {
         let certificates = if other_files || other_address { certificates(project)? } else { None };
         let kept = kept_data(project, &self.opts.env)?;
         if kept != kept_data(&self.project, &self.opts.env)? {
-            self.host.replace_capabilities(self.host.capabilities().with(&kept)?);
+            let core = self.host.core();
+            core.replace_capabilities(core.capabilities().with(&kept)?);
         }
         if other_address {
             let server = bind(address)?.serve_with(self.gateway.clone(), serving(certificates))?;
@@ -361,7 +383,7 @@ impl Session {
                 self.feed.tell(listening(server));
             }
         }
-        self.host.replace_outbound(outbound);
+        self.host.core().replace_outbound(outbound);
         Ok(())
     }
 
@@ -395,7 +417,7 @@ impl Session {
                 self.feed.tell(Report::Recognised { name: node.name.clone(), because, command });
             }
         }
-        if self.slot.serving().is_none() {
+        if self.place.serving().is_none() {
             self.gateway.set_status(Status::Starting(format!("building {}", node.name)));
         }
         self.feed.tell(Report::Building { name: node.name.clone() });
@@ -441,7 +463,7 @@ impl Session {
                 }
                 if changed {
                     node.binary = Some(Binary::of(artifact));
-                } else if self.slot.serving().is_some() {
+                } else if self.place.serving().is_some() {
                     self.gateway.set_status(Status::Fine);
                 }
                 self.feed.tell(Report::Built { name, path, description: Box::new(description), changed, time: took });
@@ -459,8 +481,8 @@ impl Session {
             .collect::<BTreeMap<_, _>>();
         self.generation += 1;
         let (generation, epoch, since) = (self.generation, self.epoch, self.edited_at);
-        let (project, host, inputs) = (self.project.clone(), self.host.clone(), self.inputs.clone());
-        if self.slot.serving().is_none() {
+        let (project, core, inputs) = (self.project.clone(), self.host.core().clone(), self.inputs.clone());
+        if self.place.serving().is_none() {
             self.gateway.set_status(Status::Starting("compiling to machine code".into()));
         }
         self.feed.tell(Report::Preparing { name: project.name.clone() });
@@ -469,11 +491,11 @@ impl Session {
             let limits = assemble::limits(&project);
             // Files of authorities may be other ones than at the last swap.
             let workload = assemble::outbound(&project, &env).and_then(|outbound| {
-                host.replace_outbound(outbound);
+                core.replace_outbound(outbound);
                 assemble::workload(&project, &main, &built)
             });
             let result = match workload {
-                Ok(workload) => host.make_ready(workload, generation, limits).await,
+                Ok(workload) => core.make_ready(workload, generation, limits).await,
                 Err(error) => Err(error.into()),
             };
             let _ = inputs.send(Input::SwapEnded { epoch, result: Box::new(result), since });
@@ -481,29 +503,27 @@ impl Session {
     }
 
     fn swap_ended(&mut self, result: Result<Ready, StartError>, since: Instant) -> Event {
-        match result {
-            Ok(ready) => {
-                self.slot.activate_then(ready, |ready| {
-                    let workload = ready.workload();
-                    self.gateway.set_status(Status::Fine);
-                    self.feed.tell(Report::Ready(Swap {
-                        generation: ready.generation(),
-                        components: workload.components.iter().map(|component| component.name.clone()).collect(),
-                        service: workload.service.as_ref().map(|service| service.component.name.clone()),
-                        http: ready.http().is_some(),
-                        compile: ready.times.compile,
-                        link: ready.times.link,
-                        since_edit: since.elapsed(),
-                    }));
-                });
-                Event::Swapped
-            }
+        let tell = |ready: &Ready| {
+            let workload = ready.workload();
+            self.gateway.set_status(Status::Fine);
+            self.feed.tell(Report::Ready(Swap {
+                generation: ready.generation(),
+                components: workload.components.iter().map(|component| component.name.clone()).collect(),
+                service: workload.service.as_ref().map(|service| service.component.name.clone()),
+                http: ready.http().is_some(),
+                compile: ready.times.compile,
+                link: ready.times.link,
+                since_edit: since.elapsed(),
+            }));
+        };
+        match result.and_then(|ready| Ok(self.host.activate_then(&self.place, ready, tell)?)) {
+            Ok(_) => Event::Swapped,
             Err(error) => {
                 let error = Error::from(error);
                 self.set_broken(&error);
                 // The next version takes the number: one that never served is none.
                 self.generation -= 1;
-                let still_serving = self.slot.serving().is_some();
+                let still_serving = self.place.serving().is_some();
                 self.feed.tell(Report::NotReady { error, still_serving });
                 Event::SwapFailed
             }
@@ -535,12 +555,12 @@ impl Session {
             }
         };
         // Requests may have needed it until now.
-        if !self.slot.stop_service(SERVICE_END).await {
+        if !self.place.stop_service(SERVICE_END).await {
             let message = "the service did not stop in time; it ends with wash".to_string();
             self.feed.tell(Report::Warning { message, hint: None });
         }
         // In-memory data ends with the loop; nobody gets messages any more.
-        self.host.capabilities().forget(&assemble::id(&self.project));
+        self.host.stop().await?;
         self.feed.tell(Report::Stopped { cut });
         Ok(())
     }
@@ -589,7 +609,9 @@ fn scope_of(project: &Project, nodes: &[NodeState], generated: &BTreeSet<PathBuf
         outputs.extend(path.as_ref().map(|path| project.root.join(path)));
     }
     // What components write to their volumes is no edit.
-    outputs.extend(project.settings.dev.volumes.iter().map(|volume| project.root.join(&volume.host_path)));
+    let dev = &project.settings.dev;
+    let volumes = dev.volumes.iter().chain(dev.components.iter().flat_map(|component| &component.volumes));
+    outputs.extend(volumes.map(|volume| project.root.join(&volume.host_path)));
     // The server looks at these itself; nothing is built of them.
     if let Some(files) = tls_files(project) {
         outputs.extend([files.cert, files.key].into_iter().chain(files.ca));

@@ -25,6 +25,13 @@ pub struct Unmet {
     pub problem: Problem,
 }
 
+impl Unmet {
+    /// e.g. `acme:billing`
+    fn package(&self) -> Option<&str> {
+        self.import.split_once('/').map(|(package, _)| package)
+    }
+}
+
 /// Why an import is not met.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Problem {
@@ -56,14 +63,20 @@ impl LinkReport {
 
     /// Finds out why components that are instantiated together do not link, for every import that
     /// none of them provides.
-    pub fn explain(&mut self, members: &[&Component], links: &[Link], error: &wasmtime::Error) {
+    pub fn explain(
+        &mut self,
+        members: &[&Component],
+        links: &[Link],
+        hosted: &[HostedInterface],
+        error: &wasmtime::Error,
+    ) {
         let before = self.unmet.len();
         for (place, component) in members.iter().enumerate() {
             let interfaces = component::interfaces(&component.bytes).unwrap_or_default();
             for import in &interfaces.imports {
                 let full = full_name(&import.name, import.version.as_deref());
                 let linked = links.iter().any(|link| link.importer == place && link.import == full);
-                let problem = if linked { None } else { judge(import, catalog::hosted()) };
+                let problem = if linked { None } else { judge(import, hosted) };
                 let unmet = problem.map(|problem| Unmet { component: component.name.clone(), import: full, problem });
                 // A component may be part of several units.
                 self.unmet.extend(unmet.filter(|unmet| !self.unmet.contains(unmet)));
@@ -160,6 +173,9 @@ impl From<LinkReport> for Error {
         for unmet in &report.unmet {
             let _ = writeln!(details, "  {} imports {}", unmet.component, unmet.import);
             let _ = match &unmet.problem {
+                Problem::UnknownPackage if unmet.package().is_some_and(catalog::is_later) => {
+                    writeln!(details, "      not supported yet: wash does not provide this package")
+                }
                 Problem::UnknownPackage => writeln!(details, "      nobody provides this package"),
                 Problem::UnknownInterface { known } => {
                     writeln!(details, "      the host has, of this package: {}", known.join(", "))

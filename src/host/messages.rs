@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use tracing::Instrument;
 
 use crate::error::{Error, Result};
 use crate::plugins::Installed;
 use crate::plugins::bindings::{MessageHandlerPre, wasmcloud::messaging::types};
-use crate::plugins::messaging::{Broker, BrokerMessage, Handler, Subscription, subscriptions_of};
+use crate::plugins::messaging::{Broker, BrokerMessage, Handler, Subscription};
 use crate::runtime::capability::GuestOf;
+use crate::runtime::cpu;
 use crate::runtime::fault;
+use crate::runtime::observer::CallId;
 use crate::runtime::prepare::Prepared;
 use crate::runtime::stdio::CallOutput;
+use crate::runtime::trace;
 use crate::runtime::workload::{Workload, WorkloadId};
 
 /// The handlers of one version of a workload, not yet subscribed.
@@ -24,22 +28,25 @@ pub struct Handlers {
 impl Handlers {
     /// Finds the components that handle messages.
     pub fn of(workload: &Workload, members: &[Arc<Prepared<Installed>>], capabilities: Arc<Installed>) -> Result<Self> {
-        let wanted = subscriptions_of(workload)?;
+        let messaging = capabilities.messaging();
         let mut subscriptions = Vec::new();
         for member in members.iter().filter(|member| member.exports("wasmcloud:messaging/handler@0.2")) {
+            let wanted = messaging.subscribed(workload)?;
             let pre = MessageHandlerPre::new(member.pre().clone()).map_err(|error| {
                 Error::failed(format!("the message handler of `{}` cannot be called", member.name))
                     .cause(format!("{error:#}"))
             })?;
             subscriptions.push(Subscription {
                 name: member.name.to_string(),
-                patterns: wanted.patterns.clone(),
-                group: wanted.group.clone(),
+                patterns: wanted.patterns,
+                group: wanted.group,
                 broadcast: wanted.broadcast,
+                in_flight: wanted.in_flight,
+                admission_wait: wanted.admission_wait,
                 handler: Arc::new(MessageComponent { member: member.clone(), pre }),
             });
         }
-        let broker = capabilities.messaging().broker(workload)?;
+        let broker = messaging.broker(workload)?;
         Ok(Handlers { capabilities, broker, subscriptions })
     }
 
@@ -47,6 +54,11 @@ impl Handlers {
     pub fn subscribe(&self, workload: &WorkloadId) {
         let messaging = self.capabilities.messaging();
         messaging.replace_subscriptions(workload, &self.broker, self.subscriptions.clone());
+    }
+
+    /// Leaves the workload without handlers.
+    pub fn unsubscribe(&self, workload: &WorkloadId) {
+        self.capabilities.messaging().replace_subscriptions(workload, &self.broker, Vec::new());
     }
 }
 
@@ -60,10 +72,17 @@ impl Handler for MessageComponent {
     fn handle(&self, message: BrokerMessage) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             let member = &self.member;
+            // The broker holds further messages back; each call ends in its time.
+            let Ok(_permit) = member.calls.acquire().await else { return Err("the component is gone".into()) };
             let what = format!("message to {}", message.subject);
+            let span = trace::message("process", "consumer", &message.subject, message.body.len());
+            trace::continue_trace(&span, &message.trace);
             let output = member.output();
+            output.serve(CallId::next(trace::id(&span)));
             let limit = member.limits.request_time;
-            let error = match tokio::time::timeout(limit, self.call(message, &output)).await {
+            let call = self.call(message, &output).instrument(span.clone());
+            let work = cpu::held(member.cpu(), Box::pin(call));
+            let error = match tokio::time::timeout(limit, work).await {
                 Ok(Ok(Ok(()))) => return Ok(()),
                 // What the component itself says goes to whoever waits for an answer, and to the terminal.
                 Ok(Ok(Err(reason))) => wasmtime::Error::msg(format!("it refused the message: {reason}")),
@@ -72,6 +91,7 @@ impl Handler for MessageComponent {
             };
             let fault = fault::describe(&member.name, what, &error, output.finish());
             let reason = fault.reason.clone();
+            trace::record_error(&span, "component_failed");
             member.observer().fault(fault);
             Err(reason)
         })
@@ -81,9 +101,12 @@ impl Handler for MessageComponent {
 impl MessageComponent {
     async fn call(&self, message: BrokerMessage, output: &Arc<CallOutput>) -> wasmtime::Result<Result<(), String>> {
         let mut store = self.member.store(output)?;
-        let component = self.pre.instantiate_async(&mut store).await?;
+        let name = &self.member.name;
+        let component = self.pre.instantiate_async(&mut store).instrument(trace::instantiate(name)).await?;
         let message =
             types::BrokerMessage { subject: message.subject, body: message.body.to_vec(), reply_to: message.reply_to };
-        component.wasmcloud_messaging_handler().call_handle_message(&mut store, &message).await
+        let handler = component.wasmcloud_messaging_handler();
+        let guest = trace::guest("handle-message", name);
+        handler.call_handle_message(&mut store, &message).instrument(guest).await
     }
 }

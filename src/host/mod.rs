@@ -1,15 +1,23 @@
-//! Running workloads: make ready, replace, stop.
+//! Running workloads: start, replace, stop.
 //!
-//! Knows where components come from as little as who asked for them. [`Host::make_ready`] does all
-//! the work that can fail; [`Slot::activate`] replaces what serves, in one step that cannot.
+//! Knows where components come from as little as who asked for them. [`workloads::Host`] is what
+//! others see of it: many workloads, each with its name and state. Below that, [`Core::make_ready`]
+//! does all the work that can fail; [`Slot::activate`] replaces what serves, in one step that cannot.
 
+pub mod builder;
+pub mod http;
 pub mod link;
+mod machine;
 mod messages;
 mod plan;
+pub mod routers;
 mod service;
+pub mod types;
+mod watches;
+pub mod workloads;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -35,11 +43,9 @@ use service::{Place, ReadyService};
 /// Compiled components that are kept although nothing runs them: an edit that is taken back, a
 /// sidecar that stays the same.
 const KEPT: usize = 8;
-/// How long the first instance of a component may take to start.
-const START_TIME: Duration = Duration::from_secs(30);
 
-/// Runs workloads in this process.
-pub struct Host {
+/// Makes workloads ready to run in this process.
+pub struct Core {
     engine: Engine,
     linker: Linker<GuestOf<Installed>>,
     capabilities: ArcSwap<Installed>,
@@ -85,8 +91,10 @@ pub struct Ready {
     generation: u64,
     http: Option<HttpComponent<Installed>>,
     messages: messages::Handlers,
+    members: Vec<Arc<Prepared<Installed>>>,
     service: Option<ReadyService>,
     seat: Seat,
+    watches: watches::Watches,
     /// How long each stage took.
     pub times: Times,
 }
@@ -115,13 +123,29 @@ impl Ready {
     pub fn http(&self) -> Option<&HttpComponent<Installed>> {
         self.http.as_ref()
     }
+
+    /// Tells, when this is dropped, whether calls still run on it.
+    pub fn remains(&self) -> Remains {
+        Remains(self.members.iter().map(Arc::downgrade).collect())
+    }
 }
 
-impl Host {
+/// What is left of a version that does not serve any more.
+pub struct Remains(Vec<Weak<Prepared<Installed>>>);
+
+impl Remains {
+    /// Whether every call on it has ended and its memory is free.
+    pub fn are_gone(&self) -> bool {
+        self.0.iter().all(|member| member.strong_count() == 0)
+    }
+}
+
+impl Core {
     /// A host with these capabilities.
     pub fn new(engine: Engine, capabilities: Installed, observer: Arc<dyn Observer>) -> Result<Self> {
-        let linker = prepare::linker::<Installed>(&engine)?;
-        Ok(Host {
+        let mut linker = prepare::linker::<Installed>(&engine)?;
+        capabilities.link_plugins(&mut linker)?;
+        Ok(Core {
             engine,
             linker,
             capabilities: ArcSwap::from_pointee(capabilities),
@@ -172,7 +196,7 @@ impl Host {
             None => None,
         };
         let compile = begun.elapsed();
-        let capabilities = self.capabilities.load_full();
+        let capabilities = Arc::new(self.capabilities.load().bind(&workload).await?);
         let outbound = self.outbound.load_full();
         let seat = Seat::default();
         let around = Surroundings {
@@ -186,6 +210,7 @@ impl Host {
         };
         let mut members = Vec::new();
         let mut report = LinkReport::default();
+        let hosted = capabilities.hosted();
         for (unit, compiled) in units.iter().zip(&compiled) {
             let components: Vec<&Component> = unit.members.iter().map(|index| &workload.components[*index]).collect();
             let prepared = match &components[..] {
@@ -195,7 +220,7 @@ impl Host {
             match prepared {
                 Ok(prepared) => members.push(Arc::new(prepared)),
                 Err(PrepareError::Configure(error)) => return Err(error.into()),
-                Err(PrepareError::Link(error)) => report.explain(&components, &unit.links, &error),
+                Err(PrepareError::Link(error)) => report.explain(&components, &unit.links, &hosted, &error),
             }
         }
         let callees = Callees::new(members.clone());
@@ -214,7 +239,7 @@ impl Host {
                 Ok(Err(PrepareError::Link(error))) => {
                     let links: Vec<Link> =
                         plan.service.iter().map(|link| Link { importer: 0, ..link.clone() }).collect();
-                    report.explain(&[component], &links, &error);
+                    report.explain(&[component], &links, &hosted, &error);
                 }
             }
         }
@@ -242,9 +267,10 @@ impl Host {
             }
             None => None,
         };
-        let messages = messages::Handlers::of(&workload, &members, capabilities)?;
+        let messages = messages::Handlers::of(&workload, &members, capabilities.clone())?;
+        let watches = watches::Watches::of(&workload, &members, capabilities)?;
         let times = Times { compile, link: begun.elapsed() - compile };
-        Ok(Ready { workload, generation, http, messages, service, seat, times })
+        Ok(Ready { workload, generation, http, messages, watches, members, service, seat, times })
     }
 
     /// Compiles a component, or what several are composed to.
@@ -294,16 +320,14 @@ impl Host {
                         .into()
                 }
             })?;
-        if let Some(import) = composed.personal.iter().find(|import| compose::is_of_0_3(&import.interface)) {
-            let member = &components[import.part].name;
-            let message = format!("not supported yet: `{}` of a component that others are linked to", import.interface);
-            return Err(Error::failed(message)
-                .cause(format!("`{member}` imports it, and calls or is called by another component"))
-                .hint("let this component use WASI 0.2 for it, or have no calls between components")
-                .into());
-        }
         let code = self.engine.compile(&composed.bytes).map_err(unusable)?;
         Ok(Compiled { code, personal: composed.personal })
+    }
+
+    /// Drops the machine code of components that nothing needs any more, told by their digests.
+    pub fn forget_code(&self, is_needed: impl Fn(&str) -> bool) {
+        let mut kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(key, _)| key.split(' ').all(&is_needed));
     }
 
     fn kept(&self, key: &str) -> Option<Compiled> {
@@ -322,13 +346,16 @@ async fn try_instance(member: &Arc<Prepared<Installed>>) -> Result<()> {
             .details(crate::runtime::fault::render(&fault))
     };
     let mut store = member.store(&output).map_err(failed)?;
-    match tokio::time::timeout(START_TIME, member.pre().instantiate_async(&mut store)).await {
+    // A request's time has to be enough for its instance, too.
+    let limit = member.limits.request_time;
+    match tokio::time::timeout(limit, member.pre().instantiate_async(&mut store)).await {
         Ok(started) => started.map(drop).map_err(failed),
-        Err(_) => Err(Error::failed(format!(
-            "the component `{}` was not started after {} seconds",
-            member.name,
-            START_TIME.as_secs()
-        ))),
+        Err(_) => {
+            let seconds = limit.as_secs_f64();
+            Err(Error::failed(format!("the component `{}` was not started within {seconds} s", member.name))
+                .cause("that is the time of a request, and each may need a new instance")
+                .hint("what it does before its first call may be too much or without an end"))
+        }
     }
 }
 
@@ -358,10 +385,30 @@ impl Slot {
         ready.seat.take(self.place.network.clone());
         self.place.make_room(ready.service.as_ref());
         ready.messages.subscribe(&ready.workload.id());
+        ready.watches.begin(&ready.workload.id());
         self.serving.store(Some(ready.clone()));
         tell(&ready);
         self.place.activate(ready.service.as_ref());
         ready
+    }
+
+    /// Makes what serves the receiver of the workload's messages again, after another workload of the
+    /// same name had them.
+    pub fn subscribe(&self) {
+        if let Some(ready) = self.serving() {
+            ready.messages.subscribe(&ready.workload.id());
+            ready.watches.begin(&ready.workload.id());
+        }
+    }
+
+    /// Ends the serving. Calls that run finish; messages are not handed to it any more if `unsubscribe`.
+    pub fn clear(&self, unsubscribe: bool) -> Option<Arc<Ready>> {
+        let ready = self.serving.swap(None)?;
+        if unsubscribe {
+            ready.messages.unsubscribe(&ready.workload.id());
+            ready.watches.end(&ready.workload.id());
+        }
+        Some(ready)
     }
 
     /// How the workload's service is; `None`: it has none.

@@ -8,7 +8,8 @@ use crate::runtime::compose::Link;
 use crate::runtime::workload::Component;
 
 /// Interfaces through which the host calls a component, without versions.
-const ENTRIES: &[&str] = &["wasi:http/incoming-handler", "wasi:http/handler", "wasmcloud:messaging/handler"];
+const ENTRIES: &[&str] =
+    &["wasi:http/incoming-handler", "wasi:http/handler", "wasi:keyvalue/watcher", "wasmcloud:messaging/handler"];
 
 /// Components that are instantiated together: the first is called by the host, the others by it and
 /// by each other.

@@ -40,16 +40,12 @@ impl ClientOptions {
         cache_dir: &Path,
         registry: Option<&str>,
     ) -> crate::error::Result<Self> {
-        let list = |name: &str| -> Vec<String> {
-            let value = env.get(name).map(String::as_str).unwrap_or_default();
-            value.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_string).collect()
-        };
         let insecure: crate::error::Result<BTreeSet<String>> =
-            list("WASH_OCI_INSECURE").iter().map(|host| super::parse_registry(host)).collect();
+            list(&env, "WASH_OCI_INSECURE").map(super::parse_registry).collect();
         Ok(ClientOptions {
             credentials: Credentials::from_environment(env.clone(), registry)?,
             insecure: insecure.map_err(|error| error.wrap("`WASH_OCI_INSECURE` cannot be understood"))?,
-            ca_paths: list("WASH_OCI_CA_PATHS").into_iter().map(PathBuf::from).collect(),
+            ca_paths: ca_paths(&env),
             env,
             cache_dir: cache_dir.to_path_buf(),
             cache_limit: DEFAULT_LIMIT,
@@ -57,6 +53,17 @@ impl ClientOptions {
             timing: Timing::default(),
         })
     }
+}
+
+/// The files and folders with certificates that this environment trusts: `WASH_OCI_CA_PATHS`.
+pub fn ca_paths(env: &BTreeMap<String, String>) -> Vec<PathBuf> {
+    list(env, "WASH_OCI_CA_PATHS").map(PathBuf::from).collect()
+}
+
+/// The parts of a variable between commas.
+fn list<'a>(env: &'a BTreeMap<String, String>, name: &str) -> impl Iterator<Item = &'a str> {
+    let value = env.get(name).map(String::as_str).unwrap_or_default();
+    value.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
 /// Talks to any number of registries. Cheap to clone; clones share connections and tokens.

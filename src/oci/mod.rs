@@ -30,7 +30,7 @@ pub mod credentials;
 mod failure;
 
 pub use cache::{Cache, DEFAULT_LIMIT, Usage};
-pub use client::{Client, ClientOptions};
+pub use client::{Client, ClientOptions, ca_paths};
 pub use copy::Copied;
 pub use credentials::{Credential, Credentials};
 pub use digest::Digest;
@@ -43,3 +43,4 @@ pub use push::Pushed;
 pub use reference::{Reference, parse_registry};
 pub use referrers::{Attachment, Referrer};
 pub use signature::PublicKey;
+pub use tls::authorities;

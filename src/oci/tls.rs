@@ -44,6 +44,25 @@ pub(super) fn client(settings: &Settings) -> Result<reqwest::Client> {
 
 fn certificates(paths: &[PathBuf]) -> Result<Vec<Certificate>> {
     let mut certificates = Vec::new();
+    for_each_bundle(paths, |_, bundle| certificates.extend(bundle))?;
+    Ok(certificates)
+}
+
+/// The certificates of these files, or of folders of files, as PEM text with one certificate each: for
+/// libraries with a client of their own.
+pub fn authorities(paths: &[PathBuf]) -> crate::error::Result<Vec<String>> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    let mut texts = Vec::new();
+    for_each_bundle(paths, |pem, _| {
+        let pieces = pem.split(BEGIN).skip(1).filter_map(|rest| rest.split_once(END));
+        texts.extend(pieces.map(|(inner, _)| format!("{BEGIN}{inner}{END}\n")));
+    })?;
+    Ok(texts)
+}
+
+/// Calls `each` with the text of each file and the certificates in it.
+fn for_each_bundle(paths: &[PathBuf], mut each: impl FnMut(&str, Vec<Certificate>)) -> Result<()> {
     for path in paths {
         let files = if path.is_dir() { pem_files(path)? } else { vec![path.clone()] };
         let mut found = false;
@@ -58,14 +77,14 @@ fn certificates(paths: &[PathBuf]) -> Result<Vec<Certificate>> {
             let pem = std::fs::read(&file).map_err(|error| unreadable(&error))?;
             let bundle = Certificate::from_pem_bundle(&pem).map_err(|error| unreadable(&error))?;
             found |= !bundle.is_empty();
-            certificates.extend(bundle);
+            each(&String::from_utf8_lossy(&pem), bundle);
         }
         if !found {
             return Err(usage(format!("there is no certificate in `{}`", path.display()))
                 .hint("give a PEM file, which begins with -----BEGIN CERTIFICATE-----"));
         }
     }
-    Ok(certificates)
+    Ok(())
 }
 
 fn pem_files(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -7,12 +7,14 @@ mod imports {
     wasmtime::component::bindgen!({
         path: [
             "wit/deps/io.wit",
+            "wit/deps/clocks.wit",
             "wit/wasi-keyvalue-0.2.0-draft",
             "wit/wasi-keyvalue-0.2.0-draft2",
             "wit/wasi-blobstore-0.2.0-draft",
             "wit/wasi-config-0.2.0-rc.1",
             "wit/wasi-config-0.2.0-draft",
             "wit/wasi-logging-0.1.0-draft",
+            "wit/wasi-otel-0.2.0-rc.2",
             "wit/wasmcloud-messaging-0.2.0",
             "wit/wash-host",
         ],
@@ -23,11 +25,17 @@ mod imports {
             "wasi:config/runtime.get": trappable,
             "wasi:config/runtime.get-all": trappable,
             "wasi:logging/logging.log": trappable,
+            "wasi:otel/tracing.on-start": trappable,
+            "wasi:otel/tracing.on-end": trappable,
+            "wasi:otel/tracing.outer-span-context": trappable,
+            "wasi:otel/logs.on-emit": trappable,
+            "wasi:otel/metrics.export": trappable,
             default: async | trappable,
         },
         require_store_data_send: true,
         with: {
             "wasi:io": wasmtime_wasi::p2::bindings::io,
+            "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
             "wasi:keyvalue/store@0.2.0-draft.bucket": crate::plugins::keyvalue::host::Bucket,
             "wasi:keyvalue/store@0.2.0-draft2.bucket": crate::plugins::keyvalue::host::Bucket,
             "wasi:keyvalue/atomics@0.2.0-draft2.cas": crate::plugins::keyvalue::draft2::Cas,
@@ -42,9 +50,9 @@ mod imports {
 /// What guests export: the world `wash:host/message-handler`.
 mod exports {
     wasmtime::component::bindgen!({
-        path: ["wit/wasmcloud-messaging-0.2.0", "wit/deps/io.wit", "wit/wasi-keyvalue-0.2.0-draft",
+        path: ["wit/wasmcloud-messaging-0.2.0", "wit/deps/io.wit", "wit/deps/clocks.wit", "wit/wasi-keyvalue-0.2.0-draft",
             "wit/wasi-keyvalue-0.2.0-draft2", "wit/wasi-blobstore-0.2.0-draft", "wit/wasi-config-0.2.0-rc.1", "wit/wasi-config-0.2.0-draft",
-            "wit/wasi-logging-0.1.0-draft", "wit/wash-host"],
+            "wit/wasi-logging-0.1.0-draft", "wit/wasi-otel-0.2.0-rc.2", "wit/wash-host"],
         world: "wash:host/message-handler",
         exports: { default: async },
         require_store_data_send: true,
@@ -54,5 +62,21 @@ mod exports {
     });
 }
 
+/// What guests export: the world `wash:host/key-watcher`.
+mod watching {
+    wasmtime::component::bindgen!({
+        path: ["wit/wasmcloud-messaging-0.2.0", "wit/deps/io.wit", "wit/deps/clocks.wit", "wit/wasi-keyvalue-0.2.0-draft",
+            "wit/wasi-keyvalue-0.2.0-draft2", "wit/wasi-blobstore-0.2.0-draft", "wit/wasi-config-0.2.0-rc.1", "wit/wasi-config-0.2.0-draft",
+            "wit/wasi-logging-0.1.0-draft", "wit/wasi-otel-0.2.0-rc.2", "wit/wash-host"],
+        world: "wash:host/key-watcher",
+        exports: { default: async },
+        require_store_data_send: true,
+        with: {
+            "wasi:keyvalue/store@0.2.0-draft": super::imports::wasi::keyvalue0_2_0_draft::store,
+        },
+    });
+}
+
 pub use exports::{MessageHandler, MessageHandlerPre};
 pub use imports::{wasi, wasmcloud};
+pub use watching::{KeyWatcher, KeyWatcherPre};

@@ -3,11 +3,13 @@
 //! Made from the WIT in the binary, the same that the code is generated from, when somebody asks for
 //! the first time: only the report of imports that cannot be met does.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use wit_parser::{Resolve, WorldItem};
+use wit_parser::{Resolve, WorldId, WorldItem};
 
 use crate::component::interface;
+use crate::error::{Error, Result};
 
 /// An interface that guests can import.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,44 @@ pub struct HostedInterface {
     /// Name and signature, e.g. `[method]bucket.get` and
     /// `func(key: string) -> result<option<list<u8>>, error>`, in the order of the interface.
     pub functions: Vec<(String, String)>,
+}
+
+/// Packages of other hosts that are still to come.
+const LATER: &[&str] = &["wasi:otel", "wasi:tls", "wasi:webgpu", "wasmcloud:postgres", "wasmcloud:secrets"];
+
+/// Whether a package, `namespace:package`, is still to come.
+pub fn is_later(package: &str) -> bool {
+    LATER.contains(&package)
+}
+
+/// Refuses a package that is not among what a host provides.
+pub fn check_package(namespace: &str, package: &str, hosted: &[HostedInterface]) -> Result<()> {
+    let package = format!("{namespace}:{package}");
+    let packages: BTreeSet<&str> =
+        hosted.iter().filter_map(|interface| Some(interface.name.split_once('/')?.0)).collect();
+    if packages.contains(package.as_str()) {
+        return Ok(());
+    }
+    if is_later(&package) {
+        return Err(Error::usage(format!("not supported yet: `{package}`")).hint("remove the entry for it"));
+    }
+    let mut near: Vec<_> = packages.iter().map(|known| (strsim::osa_distance(known, &package), known)).collect();
+    near.sort();
+    let error = Error::usage(format!("the host does not provide `{package}`"));
+    Err(match near.first() {
+        Some((distance, known)) if *distance <= 3 => error.hint(format!("`{known}` is provided")),
+        _ => {
+            let packages: Vec<&str> = packages.into_iter().collect();
+            error.hint(format!("remove the entry, or write one of {}", packages.join(", ")))
+        }
+    })
+}
+
+impl HostedInterface {
+    /// Name and version, e.g. `wasi:keyvalue/store@0.2.0-draft`.
+    pub fn full_name(&self) -> String {
+        if self.version.is_empty() { self.name.clone() } else { format!("{}@{}", self.name, self.version) }
+    }
 }
 
 /// Returns all interfaces, sorted by name; versions of one interface from old to new.
@@ -67,6 +107,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("config-draft.wit", include_str!("../../wit/wasi-config-0.2.0-draft/package.wit")),
     ("config.wit", include_str!("../../wit/wasi-config-0.2.0-rc.1/package.wit")),
     ("logging.wit", include_str!("../../wit/wasi-logging-0.1.0-draft/package.wit")),
+    ("otel.wit", include_str!("../../wit/wasi-otel-0.2.0-rc.2/package.wit")),
     ("messaging.wit", include_str!("../../wit/wasmcloud-messaging-0.2.0/package.wit")),
     ("host.wit", include_str!("../../wit/wash-host/package.wit")),
 ];
@@ -79,9 +120,25 @@ fn read(packages: &[(&str, &str)]) -> Resolve {
     resolve
 }
 
+/// What a world of other packages imports. `files` are names and texts, each after those that it uses.
+/// Fails with the parser's words.
+pub fn imports_of(files: &[(&str, &str)], world: &str) -> Result<Vec<HostedInterface>, String> {
+    let mut resolve = read(PACKAGES);
+    for (path, text) in files {
+        resolve.push_source(path, text).map_err(|error| format!("{error:#}"))?;
+    }
+    let packages: Vec<_> = resolve.packages.iter().map(|(id, _)| id).collect();
+    let world = resolve.select_world(&packages, Some(world)).map_err(|error| format!("{error:#}"))?;
+    Ok(imports_of_world(&resolve, world))
+}
+
 fn imports(resolve: &Resolve, world: &str) -> Vec<HostedInterface> {
     let packages: Vec<_> = resolve.packages.iter().map(|(id, _)| id).collect();
     let world = resolve.select_world(&packages, Some(world)).expect("our own WIT has this world");
+    imports_of_world(resolve, world)
+}
+
+fn imports_of_world(resolve: &Resolve, world: WorldId) -> Vec<HostedInterface> {
     let hosted = |item: &WorldItem| {
         let WorldItem::Interface { id, .. } = item else { return None };
         let interface = interface(resolve, *id);
@@ -148,6 +205,8 @@ mod tests {
             "wasi:cli/environment@0.3.0",
             "wasi:io/streams@0.2.12",
             "wasi:logging/logging@0.1.0-draft",
+            "wasi:otel/tracing@0.2.0-rc.2",
+            "wasi:otel/metrics@0.2.0-rc.2",
             "wasi:sockets/tcp@0.2.12",
         ] {
             assert_eq!(names.iter().filter(|other| *other == name).count(), 1, "{name} in {names:#?}");
@@ -155,6 +214,22 @@ mod tests {
         assert!(hosted().is_sorted_by_key(|hosted| &hosted.name));
         // Unstable, and nobody serves it.
         assert!(!names.iter().any(|name| name.contains("timezone")));
+    }
+
+    #[test]
+    fn what_is_still_to_come_is_not_here_yet() {
+        for package in LATER {
+            let (namespace, name) = package.split_once(':').unwrap();
+            let error = check_package(namespace, name, hosted()).expect_err("take it off the list");
+            assert_eq!(error.message(), format!("not supported yet: `{package}`"));
+        }
+        assert!(check_package("wasi", "keyvalue", hosted()).is_ok());
+        let error = check_package("wasi", "keyvalu", hosted()).unwrap_err();
+        assert_eq!(
+            (error.message(), &error.hints()[0][..]),
+            ("the host does not provide `wasi:keyvalu`", "`wasi:keyvalue` is provided")
+        );
+        assert!(check_package("acme", "x", hosted()).unwrap_err().hints()[0].contains("wasi:http, wasi:io"));
     }
 
     /// A component that imports a world and does nothing.

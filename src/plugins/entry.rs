@@ -1,12 +1,9 @@
 //! Reading a workload's `host_interfaces` entries, for all capabilities alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
 use crate::runtime::workload::{HostInterface, Workload};
-
-/// Settings of entries that other hosts have and we do not have yet.
-const LATER: &[&str] = &["admission_wait", "buckets", "max_in_flight", "read_only"];
 
 /// The workload's entries for a package.
 pub fn of<'a>(workload: &'a Workload, namespace: &'a str, package: &'a str) -> impl Iterator<Item = &'a HostInterface> {
@@ -75,6 +72,23 @@ pub fn setting<T>(entry: &HostInterface, key: &str, read: impl FnOnce(&str) -> R
         .map_err(|reason| Error::usage(format!("the setting `{key}` of `{package}` is wrong: {reason}")))
 }
 
+/// A setting that is `true` or `false`, as it is without it.
+pub fn flag(entry: &HostInterface, key: &str) -> Result<bool> {
+    let read = |text: &str| text.parse().map_err(|_| format!("write `true` or `false`, not `{text}`"));
+    Ok(setting(entry, key, read)?.unwrap_or_default())
+}
+
+/// A setting that lists names with commas between them.
+pub fn names_in(entry: &HostInterface, key: &str) -> Result<Option<BTreeSet<String>>> {
+    setting(entry, key, |text| {
+        let names: BTreeSet<String> = text.split(',').map(|name| name.trim().to_string()).collect();
+        match names.contains("") {
+            true => Err("write names with commas between them".into()),
+            false => Ok(names),
+        }
+    })
+}
+
 /// Whether the entry is for this interface of its package; one that names none is for all of them.
 pub fn names(entry: &HostInterface, interface: &str) -> bool {
     entry.interfaces.is_empty() || entry.interfaces.iter().any(|name| name == interface)
@@ -87,9 +101,6 @@ pub fn check_settings(entry: &HostInterface, known: &[&str]) -> Result<()> {
     for key in entry.config.keys().map(String::as_str) {
         if known.contains(&key) {
             continue;
-        }
-        if LATER.contains(&key) {
-            return Err(Error::usage(format!("not supported yet: the setting `{key}` of `{package}`")));
         }
         let error = Error::usage(format!("`{package}` has no setting `{key}`"));
         return Err(match known {
@@ -126,9 +137,17 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_of_other_hosts_is_not_supported_yet() {
-        let error = check_settings(&entry("read_only"), &[]).unwrap_err();
-        assert_eq!(error.message(), "not supported yet: the setting `read_only` of `wasmcloud:messaging`");
+    fn flags_and_lists_are_text_in_an_entry() {
+        let with = |value: &str| {
+            let mut entry = entry("a");
+            entry.config.insert("x".into(), value.into());
+            entry
+        };
+        assert!(flag(&with("true"), "x").unwrap() && !flag(&with("true"), "y").unwrap());
+        assert!(flag(&with("yes"), "x").is_err());
+        assert_eq!(names_in(&with("b, a"), "x").unwrap().unwrap(), ["a", "b"].map(String::from).into());
+        assert!(names_in(&with("b"), "y").unwrap().is_none());
+        assert!(names_in(&with("a,,b"), "x").is_err());
     }
 
     fn named(names: &[Option<&str>]) -> Workload {

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, LinkerInstance};
+use wasmtime::component::{HasData, Linker, LinkerInstance};
 
 use super::bindings::wasi::logging::logging;
 use super::entry;
-use super::view::{View, ViewOf, Views};
 use crate::error::Result;
-use crate::runtime::observer::{Level, Observer, Output, Stream};
+use crate::runtime::observer::{CallId, Level, Observer, Output, Stream};
 use crate::runtime::workload::{Component, Workload};
 
 /// The longest line, in bytes; the rest is cut off and counted.
@@ -25,6 +24,19 @@ pub struct ForComponent {
     observer: Arc<dyn Observer>,
 }
 
+/// What a call of the interface needs of its store: who speaks, and during which call.
+pub struct Speaker<'a> {
+    pub state: &'a ForComponent,
+    pub call: CallId,
+}
+
+/// Stands for [`Speaker`] where the bindings ask for a type without a lifetime.
+struct Speakers;
+
+impl HasData for Speakers {
+    type Data<'a> = Speaker<'a>;
+}
+
 /// Validates the workload's entries for `wasi:logging`.
 pub fn configure(workload: &Workload, component: &Component, observer: &Arc<dyn Observer>) -> Result<ForComponent> {
     for entry in entry::of(workload, "wasi", "logging") {
@@ -34,23 +46,23 @@ pub fn configure(workload: &Workload, component: &Component, observer: &Arc<dyn 
 }
 
 /// Puts the interface into a linker.
-pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForComponent>) -> wasmtime::Result<()> {
-    logging::add_to_linker::<T, Views<ForComponent>>(linker, view)
+pub fn link<T: Send + 'static>(linker: &mut Linker<T>, speaker: fn(&mut T) -> Speaker<'_>) -> wasmtime::Result<()> {
+    logging::add_to_linker::<T, Speakers>(linker, speaker)
 }
 
-/// Puts the interface into a linker's instance, for a store that holds several components: `view`
+/// Puts the interface into a linker's instance, for a store that holds several components: `speaker`
 /// finds the one that calls.
 pub fn link_personal<T: Send + 'static>(
     instance: &mut LinkerInstance<'_, T>,
-    view: impl for<'a> Fn(&'a mut T) -> View<'a, ForComponent> + Copy + Send + Sync + 'static,
+    speaker: impl for<'a> Fn(&'a mut T) -> Speaker<'a> + Copy + Send + Sync + 'static,
 ) -> wasmtime::Result<()> {
     type Message = (logging::Level, String, String);
     instance.func_wrap("log", move |mut store: StoreContextMut<'_, T>, (level, context, text): Message| {
-        logging::Host::log(&mut view(store.data_mut()), level, context, text)
+        logging::Host::log(&mut speaker(store.data_mut()), level, context, text)
     })
 }
 
-impl logging::Host for View<'_, ForComponent> {
+impl logging::Host for Speaker<'_> {
     fn log(&mut self, level: logging::Level, context: String, message: String) -> wasmtime::Result<()> {
         let stream = Stream::Log(match level {
             logging::Level::Trace => Level::Trace,
@@ -63,7 +75,8 @@ impl logging::Host for View<'_, ForComponent> {
         let context = cut(&context, MAX_CONTEXT);
         for line in lines(&message) {
             let component = self.state.component.clone();
-            self.state.observer.output(Output { component, stream, context: context.clone(), line });
+            let context = context.clone();
+            self.state.observer.output(Output { component, stream, context, line, call: self.call });
         }
         Ok(())
     }
@@ -98,7 +111,6 @@ mod tests {
     use crate::plugins::bindings::wasi::logging::logging::Host;
     use crate::runtime::observer::{Fault, RequestRecord};
     use std::sync::Mutex;
-    use wasmtime::component::ResourceTable;
 
     #[derive(Default)]
     struct Seen(Mutex<Vec<Output>>);
@@ -117,7 +129,7 @@ mod tests {
         let observer: Arc<dyn Observer> = seen.clone();
         let component = Component { name: "hello".into(), ..Default::default() };
         let state = configure(&Workload::default(), &component, &observer).unwrap();
-        View { state: &state, table: &mut ResourceTable::new() }
+        Speaker { state: &state, call: CallId::default() }
             .log(logging::Level::Warn, "shop".into(), "one\r\ntwo\n".into())
             .unwrap();
         let seen = seen.0.lock().unwrap();

@@ -11,9 +11,11 @@ pub mod catalog;
 pub mod config;
 mod entry;
 mod folder;
+pub mod host_plugin;
 pub mod keyvalue;
 pub mod logging;
 pub mod messaging;
+pub mod otel;
 pub mod remote;
 #[cfg(test)]
 #[path = "../../tests/support/s3.rs"]
@@ -23,16 +25,18 @@ mod s3;
 mod servers;
 pub mod view;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wasmtime::component::{Linker, LinkerInstance};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::runtime::capability::{self, Capabilities, GuestOf};
 use crate::runtime::observer::Observer;
 use crate::runtime::workload::{Component, Workload, WorkloadId};
 
 use blobstore::Blobstore;
+use host_plugin::{BoundPlugins, Guest, Plugins, States};
 use keyvalue::Keyvalue;
 use messaging::Messaging;
 use remote::{CloudEnvironment, Connections, ServerUrl, Servers};
@@ -61,6 +65,9 @@ pub struct Installed {
     keyvalue: Keyvalue,
     blobstore: Blobstore,
     messaging: Messaging,
+    plugins: Plugins,
+    /// What the plugins keep for the components of the workload that is being made ready, by name.
+    bound: Arc<BTreeMap<String, BoundPlugins>>,
 }
 
 impl Installed {
@@ -76,6 +83,8 @@ impl Installed {
             keyvalue: Keyvalue::new(&options.keyvalue, &servers)?,
             blobstore: Blobstore::new(&options.blobstore, &servers)?,
             messaging: Messaging::new(&options.messaging, &servers),
+            plugins: Plugins::default(),
+            bound: Arc::default(),
             servers,
         })
     }
@@ -98,9 +107,50 @@ impl Installed {
         Ok(changed)
     }
 
+    /// The same capabilities, and those of an embedder.
+    pub(crate) fn with_plugins(self, plugins: Plugins) -> Self {
+        Installed { plugins, ..self }
+    }
+
+    /// The plugins of an embedder.
+    pub(crate) fn plugins(&self) -> &Plugins {
+        &self.plugins
+    }
+
+    /// Everything that components can import, as [`catalog::hosted`] and with the plugins' interfaces.
+    pub fn hosted(&self) -> Vec<catalog::HostedInterface> {
+        let of_plugins = self.plugins.iter().flat_map(|registered| registered.world.hosted());
+        let mut all: Vec<_> = catalog::hosted().iter().chain(of_plugins).cloned().collect();
+        // Stable: versions of one interface stay in their order.
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+
+    /// Puts the functions of the plugins into the linker.
+    pub fn link_plugins(&self, linker: &mut Linker<Guest>) -> Result<()> {
+        self.plugins.iter().try_for_each(|registered| {
+            registered.plugin.link(linker).map_err(|error| {
+                Error::failed(format!("the plugin `{}` cannot be linked", registered.plugin.id()))
+                    .cause(format!("{error:#}"))
+            })
+        })
+    }
+
+    /// The same capabilities, for one workload: with what the plugins keep for its components.
+    pub async fn bind(&self, workload: &Workload) -> Result<Self> {
+        let bound = self.plugins.bind(workload).await?;
+        let names = workload.components.iter().map(|component| component.name.clone());
+        Ok(Installed { bound: Arc::new(names.zip(bound).collect()), ..self.clone() })
+    }
+
     /// The broker of `wasmcloud:messaging`.
     pub fn messaging(&self) -> &Messaging {
         &self.messaging
+    }
+
+    /// The buckets of `wasi:keyvalue`.
+    pub fn keyvalue(&self) -> &Keyvalue {
+        &self.keyvalue
     }
 
     /// Drops what a workload has in memory: for a workload that has stopped.
@@ -136,11 +186,22 @@ impl Capabilities for Installed {
             table: &mut guest.table,
         })?;
         config::link(linker, |guest| View { state: &guest.capabilities.0.config, table: &mut guest.table })?;
-        logging::link(linker, |guest| View { state: &guest.capabilities.0.logging, table: &mut guest.table })?;
+        logging::link(linker, |guest| logging::Speaker {
+            state: &guest.capabilities.0.logging,
+            call: guest.output.call(),
+        })?;
+        otel::link(linker, |guest| otel::Recorder(&guest.capabilities.0.otel))?;
         messaging::host::link(linker, |guest| View { state: &guest.capabilities.0.messaging, table: &mut guest.table })
     }
 
-    const PERSONAL: &'static [&'static str] = &["wasi:config/store", "wasi:config/runtime", "wasi:logging/logging"];
+    const PERSONAL: &'static [&'static str] = &[
+        "wasi:config/store",
+        "wasi:config/runtime",
+        "wasi:logging/logging",
+        "wasi:otel/tracing",
+        "wasi:otel/logs",
+        "wasi:otel/metrics",
+    ];
 
     fn link_personal(
         instance: &mut LinkerInstance<'_, GuestOf<Self>>,
@@ -149,9 +210,14 @@ impl Capabilities for Installed {
     ) -> wasmtime::Result<()> {
         match interface {
             "wasi:logging/logging" => logging::link_personal(instance, move |guest: &mut GuestOf<Self>| {
-                let (own, table) = guest.capabilities_of(member);
-                View { state: &own.0.logging, table }
+                let call = guest.output.call();
+                logging::Speaker { state: &guest.capabilities_of(member).0.0.logging, call }
             }),
+            "wasi:otel/tracing" | "wasi:otel/logs" | "wasi:otel/metrics" => {
+                otel::link_personal(instance, interface, move |guest: &mut GuestOf<Self>| {
+                    otel::Recorder(&guest.capabilities_of(member).0.0.otel)
+                })
+            }
             interface => config::link_personal(instance, interface, move |guest: &mut GuestOf<Self>| {
                 let (own, table) = guest.capabilities_of(member);
                 View { state: &own.0.config, table }
@@ -170,7 +236,9 @@ impl Capabilities for Installed {
             blobstore: self.blobstore.configure(workload)?,
             config: config::configure(workload, component),
             logging: logging::configure(workload, component, observer)?,
+            otel: otel::configure(workload, component, observer)?,
             messaging: self.messaging.configure(workload)?,
+            plugins: self.bound.get(&component.name).cloned().unwrap_or_default(),
         })))
     }
 }
@@ -178,22 +246,24 @@ impl Capabilities for Installed {
 /// What the capabilities know of one component.
 pub struct ForComponent(Arc<Configured>);
 
-/// What the capabilities keep in a store: one handle.
-pub struct ForStore(Arc<Configured>);
+/// What the capabilities keep in a store: one handle, and what the plugins keep for themselves.
+pub struct ForStore(Arc<Configured>, States);
 
 struct Configured {
     keyvalue: keyvalue::ForComponent,
     blobstore: blobstore::ForComponent,
     config: config::ForComponent,
     logging: logging::ForComponent,
+    otel: otel::ForComponent,
     messaging: messaging::ForComponent,
+    plugins: BoundPlugins,
 }
 
 impl capability::ForComponent for ForComponent {
     type ForStore = ForStore;
 
     fn for_store(&self) -> ForStore {
-        ForStore(self.0.clone())
+        ForStore(self.0.clone(), host_plugin::states(&self.0.plugins))
     }
 }
 

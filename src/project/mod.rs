@@ -36,7 +36,7 @@ pub use layers::{Merged, Origins, check_bytes, check_file, user_settings};
 pub use settings::Settings;
 pub use shape::schema_text;
 pub use source::Origin;
-pub use validate::socket_address;
+pub use validate::{requirement, socket_address};
 
 /// Everything that decides which project is meant and what its settings are.
 pub struct Request<'a> {

@@ -54,6 +54,11 @@ pub struct Build {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["target/wasm32-wasip2/release/hello.wasm"]))]
     pub component_path: Option<String>,
+    /// Programs that the build needs, with the versions that will do: `20` is at least 20, others are
+    /// written as cargo has them. Looked at before each build and by `wash doctor`, beside what wash
+    /// knows of the language.
+    #[schemars(extend("examples" = [{"node": "20", "tinygo": ">=0.34, <0.40"}]))]
+    pub tools: BTreeMap<String, String>,
 }
 
 /// What `wash new` does with a project made from this one.
@@ -165,6 +170,16 @@ pub struct Dev {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1), extend("default" = 512))]
     pub max_invocations: Option<u32>,
+    /// How many requests a kept instance works on at the same time, where the component is of WASI 0.3; one of 0.2 takes
+    /// one after the other. Needs `pool_size`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000), extend("default" = 1))]
+    pub max_concurrency: Option<u32>,
+    /// The most time that all calls of a component together run for, in percent of one processor core: 50 is half of
+    /// one, 200 two. A component that has had its share waits. Without it, there is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1), extend("examples" = [50]))]
+    pub cpu_limit: Option<u32>,
     /// Serves HTTPS with the certificate in this PEM file, relative to the project folder; certificates
     /// of intermediate authorities follow it. Needs `tls_key_path`. Read again when it changes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -247,6 +262,9 @@ pub struct DevComponent {
     #[serde(default)]
     #[schemars(extend("examples" = [{"greeting": "hello"}]))]
     pub config: BTreeMap<String, String>,
+    /// Folders of this machine that only this component may use, beside those of `dev.volumes`.
+    #[serde(default)]
+    pub volumes: Vec<Volume>,
     /// Hosts that this component may connect to, e.g. `api.example.com`, `*.example.com`,
     /// `https://api.example.com:8443`, `10.0.0.0/8`. Empty: every public host.
     #[serde(default)]

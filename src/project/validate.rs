@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::problem::Problem;
-use super::settings::{Build, Dev, DevComponent, Settings, Wit};
+use super::settings::{Build, Dev, DevComponent, Settings, Volume, Wit};
 use super::source::Origin;
 use super::tree::{Key, Node};
 
@@ -30,6 +30,12 @@ pub fn socket_address(text: &str) -> Option<SocketAddr> {
     text.parse().ok()
 }
 
+/// The versions of a program that will do. A bare number means at least that: `20`, `>=1.82, <2`.
+pub fn requirement(text: &str) -> Result<semver::VersionReq, semver::Error> {
+    let bare = text.trim().bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if bare { format!(">={}", text.trim()).parse() } else { text.parse() }
+}
+
 struct Check<'a> {
     tree: &'a Node,
     broken: &'a BTreeSet<Key>,
@@ -41,6 +47,17 @@ impl Check<'_> {
         self.not_blank("build.command", build.command.as_deref());
         self.not_blank("build.component_path", build.component_path.as_deref());
         self.environment(&Key::of("build.env"), &build.env);
+        for (tool, versions) in &build.tools {
+            let key = Key::of("build.tools").name(tool);
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
+            if tool.is_empty() || !tool.chars().all(plain) {
+                let hint = "name a program, e.g. `node: \"20\"`".to_string();
+                self.complain(&key, format!("`{tool}` is not the name of a program"), Some(hint));
+            } else if let Err(error) = requirement(versions) {
+                let hint = "write the least version, or a range: `\"20\"`, `\">=0.34, <0.40\"`".to_string();
+                self.complain(&key, format!("`{versions}` does not say which versions will do: {error}"), Some(hint));
+            }
+        }
     }
 
     fn dev(&mut self, dev: &Dev) {
@@ -71,6 +88,11 @@ impl Check<'_> {
         self.refuse(&Key::of("dev.wasi_webgpu"), dev.wasi_webgpu);
         self.service(dev);
         self.ports(&Key::of("dev.allowed_host_loopback_ports"), &dev.allowed_host_loopback_ports);
+        if dev.max_concurrency.is_some_and(|most| most > 1) && dev.pool_size.unwrap_or(0) == 0 {
+            let message =
+                "`dev.max_concurrency` needs `dev.pool_size`: without kept instances each request has its own";
+            self.complain(&Key::of("dev.max_concurrency"), message.into(), Some("add `pool_size: 1` beside it".into()));
+        }
         self.tls(dev);
         self.http_client(dev);
     }
@@ -243,21 +265,32 @@ impl Check<'_> {
         }
     }
 
+    /// Those of all components, and with them those of each component.
     fn volumes(&mut self, dev: &Dev) {
         let mut taken = BTreeMap::new();
         for (index, volume) in dev.volumes.iter().enumerate() {
-            let key = Key::of("dev.volumes").index(index);
-            self.filled(&key.name("host_path"), &volume.host_path);
-            let guest = key.name("guest_path");
-            let path = &volume.guest_path;
-            if !path.starts_with('/') || path.split('/').any(|part| part == ".." || part == ".") {
-                let plain = path.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect::<Vec<_>>();
-                let hint = format!("write `/{}`", plain.join("/"));
-                self.complain(&guest, format!("`{guest}` must be an absolute path, not `{path}`"), Some(hint));
-            } else if let Some(first) = taken.insert(path.trim_end_matches('/'), index) {
-                let message = format!("`{guest}` is `{path}`, as is `dev.volumes[{first}].guest_path`");
-                self.complain(&guest, message, Some("give each volume a path of its own".into()));
+            self.volume(&Key::of("dev.volumes").index(index), volume, &mut taken);
+        }
+        for (index, component) in dev.components.iter().enumerate() {
+            let key = Key::of("dev.components").index(index).name("volumes");
+            let mut taken = taken.clone();
+            for (index, volume) in component.volumes.iter().enumerate() {
+                self.volume(&key.index(index), volume, &mut taken);
             }
+        }
+    }
+
+    fn volume(&mut self, key: &Key, volume: &Volume, taken: &mut BTreeMap<String, Key>) {
+        self.filled(&key.name("host_path"), &volume.host_path);
+        let guest = key.name("guest_path");
+        let path = &volume.guest_path;
+        if !path.starts_with('/') || path.split('/').any(|part| part == ".." || part == ".") {
+            let plain = path.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect::<Vec<_>>();
+            let hint = format!("write `/{}`", plain.join("/"));
+            self.complain(&guest, format!("`{guest}` must be an absolute path, not `{path}`"), Some(hint));
+        } else if let Some(first) = taken.insert(path.trim_end_matches('/').to_string(), guest.clone()) {
+            let message = format!("`{guest}` is `{path}`, as is `{first}`");
+            self.complain(&guest, message, Some("give each volume a path of its own".into()));
         }
     }
 
@@ -408,6 +441,13 @@ mod tests {
                 "dev:\n  volumes:\n    - {host_path: a, guest_path: /b}\n    - {host_path: c, guest_path: /b/}",
                 4,
                 "`dev.volumes[1].guest_path` is `/b/`, as is `dev.volumes[0].guest_path`",
+                "give each volume a path of its own",
+            ),
+            (
+                "dev:\n  volumes: [{host_path: a, guest_path: /b}]\n  components:\n    - name: x\n      file: x.wasm\n      \
+                 volumes: [{host_path: c, guest_path: /b}]",
+                6,
+                "`dev.components[0].volumes[0].guest_path` is `/b`, as is `dev.volumes[0].guest_path`",
                 "give each volume a path of its own",
             ),
             ("wit: {wit_dir: ''}", 1, "`wit.wit_dir` is empty", ""),

@@ -29,6 +29,39 @@ const SLOTS: [u32; 3] = [1000, 200, 40];
 pub struct EngineOptions {
     /// Where compiled code is kept between runs; `None`: nowhere.
     pub cache_dir: Option<PathBuf>,
+    /// Instances map memory of their own, when they are made.
+    pub on_demand: bool,
+}
+
+/// Makes an [`Engine`].
+#[derive(Clone, Debug, Default)]
+pub struct EngineBuilder {
+    opts: EngineOptions,
+}
+
+impl EngineBuilder {
+    /// Keeps compiled code in this folder between runs, found by the content of components and the
+    /// configuration of the engine. Only this user's programs may be able to write there: the code is
+    /// run. Without it, nothing is kept.
+    pub fn with_cache_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.opts.cache_dir = Some(folder.into());
+        self
+    }
+
+    /// Whether instances get memory that is reserved when the engine starts, 4 GiB of addresses (and no
+    /// memory) for each of up to 1000 instances. Without it yes, as far as the machine has the
+    /// addresses. With `false` each instance maps memory of its own, which takes longer.
+    pub fn with_pooling_allocator(mut self, pooling: bool) -> Self {
+        self.opts.on_demand = !pooling;
+        self
+    }
+
+    /// Starts the engine.
+    ///
+    /// Errors: the machine cannot run it, or has no addresses left.
+    pub fn build(self) -> Result<Engine> {
+        Engine::new(&self.opts)
+    }
 }
 
 /// Compiles and runs components. Cheap to clone.
@@ -40,12 +73,18 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Starts to make an engine.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
     /// Starts an engine, with the largest number of instance slots that the machine has addresses for.
     pub fn new(opts: &EngineOptions) -> Result<Self> {
         super::tls::choose_provider();
         let functions = opts.cache_dir.as_ref().map(|dir| FunctionCache::open(dir.join("functions")));
         let mut failure = None;
-        for slots in SLOTS.map(Some).into_iter().chain([None]) {
+        let pooled = SLOTS.into_iter().filter(|_| !opts.on_demand);
+        for slots in pooled.map(Some).chain([None]) {
             match wasmtime::Engine::new(&config(opts, slots, functions.clone())?) {
                 Ok(inner) => {
                     let ticker = Ticker::start(inner.clone())?;

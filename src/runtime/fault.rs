@@ -2,22 +2,56 @@
 
 use std::sync::Arc;
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 
 use super::observer::{Fault, Frame};
+use super::stdio::LastWords;
 
 /// Describes the failure of a call of `component` while it did `what`.
-pub fn describe(component: &Arc<str>, what: String, error: &wasmtime::Error, stderr: Vec<String>) -> Arc<Fault> {
+pub fn describe(component: &Arc<str>, what: String, error: &wasmtime::Error, last: LastWords) -> Arc<Fault> {
+    let shared = error.downcast_ref::<OfInstance>();
+    let error = shared.map_or(error, |shared| &shared.error);
     let mut reason = match error.downcast_ref::<Trap>() {
         Some(trap) => trap_in_words(*trap),
+        None if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) => {
+            "the component has more handles (of headers, streams and the like) than it may: it does not drop them"
+                .into()
+        }
         None => error.root_cause().to_string(),
     };
     let frames = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
     if let Some(function) = endless_recursion(&frames) {
         reason = format!("{reason}; `{function}` calls itself again and again");
     }
-    Arc::new(Fault { component: component.clone(), what, reason, frames, stderr })
+    let LastWords { stderr, call } = last;
+    let stderr = match shared {
+        Some(shared) if stderr.is_empty() => shared.stderr.to_vec(),
+        _ => stderr,
+    };
+    if shared.is_some_and(|shared| shared.several) {
+        reason = format!("{reason} (it shared its instance with other requests, whose fault it may be)");
+    }
+    Arc::new(Fault { component: component.clone(), what, reason, frames, stderr, call })
 }
+
+/// The failure of an instance that several calls may have shared; each of them has this error.
+#[derive(Clone, Debug)]
+pub struct OfInstance {
+    pub error: Arc<wasmtime::Error>,
+    /// Whether it had several calls then: the engine does not say whose fault it was.
+    pub several: bool,
+    /// The guest's last lines on stderr.
+    pub stderr: Arc<[String]>,
+}
+
+impl std::fmt::Display for OfInstance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for OfInstance {}
 
 /// What a trap means for somebody who wrote the component.
 fn trap_in_words(trap: Trap) -> String {

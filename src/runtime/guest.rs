@@ -9,6 +9,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::http::outgoing::Outgoing;
 use super::network::sockets::{self, Sockets};
+use super::stdio::CallOutput;
 
 /// The store's data. Host functions borrow the fields they need.
 pub struct Guest<S> {
@@ -24,6 +25,8 @@ pub struct Guest<S> {
     pub sockets: Option<Arc<Sockets>>,
     /// What the guest's memory and tables may grow to.
     pub limits: StoreLimits,
+    /// What it writes, and for which call it works.
+    pub output: Arc<CallOutput>,
     /// What the capabilities keep in this store.
     pub capabilities: S,
     /// The same for the other members of a composed component, in their order. All that is above

@@ -17,8 +17,12 @@ pub struct Limits {
     pub in_flight: usize,
     /// How many instances are kept to serve again; 0: none, each call has a new one.
     pub pool_size: usize,
+    /// How many requests a kept instance of WASI 0.3 may work on at the same time.
+    pub concurrency: usize,
     /// How long a call waits for its turn when that many are in flight.
     pub queue_time: Duration,
+    /// The most calls that wait.
+    pub queue: usize,
 }
 
 impl Limits {
@@ -32,7 +36,10 @@ impl Limits {
             // Below the engine's number of instance slots, so that a slot is there for each.
             in_flight: 512,
             pool_size: 0,
+            concurrency: 1,
             queue_time: Duration::from_secs(10),
+            // One connection of HTTP/2 can ask for 200 at once; nobody is served by a longer queue.
+            queue: 2048,
         }
     }
 
@@ -43,6 +50,19 @@ impl Limits {
             self.in_flight = max_invocations as usize;
         }
         self
+    }
+
+    /// The same, with so many requests at a time for a kept instance; 0: one.
+    pub fn with_concurrency(mut self, max_concurrency: u32) -> Self {
+        self.concurrency = max_concurrency.max(1) as usize;
+        self
+    }
+
+    /// The most resources of the host that an instance has handles of. The largest (headers) may have
+    /// 128 KiB each, and what they take is not in the instance's own memory; so there are fewer of them
+    /// where memory is limited. No fewer than 1,000, which nobody needs who does not leak them.
+    pub fn handles(&self) -> usize {
+        (self.memory_bytes / (64 << 10)).clamp(1_000, 100_000)
     }
 
     /// The same, with another memory limit.

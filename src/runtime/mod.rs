@@ -7,6 +7,7 @@
 pub mod callee;
 pub mod capability;
 pub mod compose;
+pub mod cpu;
 pub mod engine;
 pub mod fault;
 mod function_cache;
@@ -16,8 +17,10 @@ pub mod limits;
 pub mod network;
 pub mod observer;
 mod personal;
+mod personal3;
 pub mod prepare;
 pub mod service;
 pub mod stdio;
 pub mod tls;
+pub mod trace;
 pub mod workload;

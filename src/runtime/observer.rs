@@ -1,10 +1,20 @@
 //! What happens at run time, for whoever shows or records it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use opentelemetry_proto::tonic::logs::v1::ScopeLogs;
+use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::ScopeSpans;
 
 /// Sees what guests do. Called from the threads that serve: it must not block.
 pub trait Observer: Send + Sync + 'static {
+    /// A request came; [`Observer::request`] follows when it is over.
+    fn began(&self, method: &http::Method, scheme: &'static str) {
+        let _ = (method, scheme);
+    }
     /// A request was answered, or its client left.
     fn request(&self, request: RequestRecord);
     /// A guest wrote a line, or logged.
@@ -19,11 +29,78 @@ pub trait Observer: Send + Sync + 'static {
     fn service(&self, record: ServiceRecord) {
         let _ = record;
     }
+    /// A component was instantiated, or an instance of it has ended.
+    fn instance(&self, change: InstanceChange) {
+        let _ = change;
+    }
+    /// Whether [`Observer::signal`] does anything with such a signal; asked each time.
+    fn wants(&self, kind: GuestSignalKind) -> bool {
+        let _ = kind;
+        false
+    }
+    /// A guest recorded something itself, through `wasi:otel`.
+    fn signal(&self, signal: GuestSignal) {
+        let _ = signal;
+    }
+}
+
+/// What a guest recorded, in the form that collectors take.
+#[derive(Clone, Debug)]
+pub enum GuestSignal {
+    /// Spans that have ended.
+    Span(Box<ScopeSpans>),
+    /// Log records, and what the guest says of itself.
+    Log(Option<Resource>, Box<ScopeLogs>),
+    Metrics(Box<ResourceMetrics>),
+}
+
+/// Of which kind a [`GuestSignal`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuestSignalKind {
+    Span,
+    Log,
+    Metrics,
+}
+
+/// What happened to an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceChange {
+    Made,
+    Ended,
+}
+
+/// Which call of a guest something belongs to: a request, or a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallId {
+    /// Counts the calls of this process, from 1; 0: none that is known.
+    pub number: u64,
+    /// Where it stands in a trace, if somebody records traces.
+    pub trace: Option<TraceId>,
+}
+
+impl CallId {
+    /// The next number, with the place of a span in its trace.
+    pub fn next(trace: Option<TraceId>) -> Self {
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        CallId { number: CALLS.fetch_add(1, Ordering::Relaxed) + 1, trace }
+    }
+}
+
+/// A span of a trace, as W3C Trace Context names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceId {
+    pub trace: u128,
+    pub span: u64,
+    /// Whether the trace is recorded.
+    pub sampled: bool,
 }
 
 /// One request, when its response is over.
 #[derive(Clone, Debug)]
 pub struct RequestRecord {
+    pub call: CallId,
+    /// `http` or `https`.
+    pub scheme: &'static str,
     pub method: http::Method,
     /// Path and query.
     pub path: String,
@@ -68,6 +145,8 @@ pub struct Output {
     pub context: String,
     /// Without the line break.
     pub line: String,
+    /// During which call; with number 0 where that cannot be told.
+    pub call: CallId,
 }
 
 /// A call of a guest that failed: a trap, a time-out, a broken promise.
@@ -83,6 +162,8 @@ pub struct Fault {
     pub frames: Vec<Frame>,
     /// The last lines that the guest wrote to stderr during this call.
     pub stderr: Vec<String>,
+    /// The call; with number 0 where it was none, as a trial at the start.
+    pub call: CallId,
 }
 
 /// One function on the guest's stack.
@@ -140,6 +221,55 @@ pub enum ServiceState {
     Failed { reason: String },
     /// It was stopped: a newer version takes its place, or the workload ends.
     Stopped,
+}
+
+/// Two who see the same.
+pub struct Both(pub Arc<dyn Observer>, pub Arc<dyn Observer>);
+
+impl Observer for Both {
+    fn began(&self, method: &http::Method, scheme: &'static str) {
+        self.0.began(method, scheme);
+        self.1.began(method, scheme);
+    }
+
+    fn request(&self, request: RequestRecord) {
+        self.0.request(request.clone());
+        self.1.request(request);
+    }
+
+    fn output(&self, output: Output) {
+        self.0.output(output.clone());
+        self.1.output(output);
+    }
+
+    fn fault(&self, fault: Arc<Fault>) {
+        self.0.fault(fault.clone());
+        self.1.fault(fault);
+    }
+
+    fn network(&self, notice: NetworkNotice) {
+        self.0.network(notice.clone());
+        self.1.network(notice);
+    }
+
+    fn instance(&self, change: InstanceChange) {
+        self.0.instance(change);
+        self.1.instance(change);
+    }
+
+    fn service(&self, record: ServiceRecord) {
+        self.0.service(record.clone());
+        self.1.service(record);
+    }
+
+    fn wants(&self, kind: GuestSignalKind) -> bool {
+        self.0.wants(kind) || self.1.wants(kind)
+    }
+
+    fn signal(&self, signal: GuestSignal) {
+        self.0.signal(signal.clone());
+        self.1.signal(signal);
+    }
 }
 
 /// Shows nothing.

@@ -2,7 +2,7 @@
 //!
 //! In a composed component each member's are linked by themselves, under a name of the member's own
 //! (see [`super::compose`]); here they are taken to the member's part of the store. The functions
-//! are those of WASI 0.2's bindings; only the place where they find their state is another.
+//! are those of WASI's bindings; only the place where they find their state is another.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource};
@@ -18,6 +18,7 @@ use super::capability::{Capabilities, GuestOf};
 use super::guest::Guest;
 use super::network::sockets;
 use super::network::wasi::{tcp_create_socket, udp_create_socket};
+use super::personal3;
 
 /// Interfaces of WASI whose state belongs to one component, without their versions.
 const OF_WASI: &[&str] = &[
@@ -42,8 +43,8 @@ fn without_version(interface: &str) -> &str {
     interface.split('@').next().unwrap_or(interface)
 }
 
-/// Whether such an import is of WASI 0.3, which cannot be linked to one member yet.
-pub fn is_of_0_3(interface: &str) -> bool {
+/// Whether such an import is of WASI 0.3.
+fn is_of_0_3(interface: &str) -> bool {
     OF_WASI.contains(&without_version(interface)) && interface.split('@').nth(1).is_some_and(|v| v.starts_with("0.3."))
 }
 
@@ -53,6 +54,9 @@ pub fn link<C: Capabilities>(
     interface: &str,
     member: usize,
 ) -> wasmtime::Result<()> {
+    if is_of_0_3(interface) {
+        return personal3::link(instance, without_version(interface), member);
+    }
     match without_version(interface) {
         "wasi:cli/environment" => link_environment(instance, member),
         "wasi:cli/stdout" => instance.func_wrap("get-stdout", move |mut store: Call<'_, C>, (): ()| {
@@ -117,12 +121,12 @@ fn link_environment<S: Send + 'static>(
     })
 }
 
-fn cli<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiCliCtxView<'_> {
+pub(super) fn cli<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiCliCtxView<'_> {
     let (wasi, table) = guest.wasi_of(member);
     WasiCliCtxView { ctx: wasi.cli(), table }
 }
 
-fn files<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiFilesystemCtxView<'_> {
+pub(super) fn files<S: Send>(guest: &mut Guest<S>, member: usize) -> WasiFilesystemCtxView<'_> {
     let (wasi, table) = guest.wasi_of(member);
     WasiFilesystemCtxView { ctx: wasi.filesystem(), table }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use wasmtime::component::{Component as Compiled, InstancePre, Linker, ResourceTable};
 use wasmtime::{Store, StoreLimitsBuilder, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx};
@@ -12,6 +13,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::capability::{Capabilities, ForComponent, GuestOf};
 use super::compose::Personal;
+use super::cpu::CpuShare;
 use super::engine::Engine;
 use super::guest::{Guest, Own};
 use super::http::client::Client;
@@ -56,6 +58,11 @@ pub struct Prepared<C: Capabilities> {
     shares_sockets: bool,
     /// What each instance is held to.
     pub limits: Limits,
+    /// A permit for each call that may run at one time, of whatever kind.
+    pub calls: Arc<Semaphore>,
+    /// A permit for each call that may wait for one of those.
+    pub queue: Semaphore,
+    cpu: Option<Arc<CpuShare>>,
     observer: Arc<dyn Observer>,
 }
 
@@ -161,6 +168,10 @@ impl<C: Capabilities> Prepared<C> {
         let members = components.iter().map(member).collect::<Result<Vec<_>>>().map_err(PrepareError::Configure)?;
         let names: Arc<[Arc<str>]> = components.iter().map(|component| component.name.as_str().into()).collect();
         // The engine asks for each memory by itself, and cannot tell whose it is.
+        let limits = around
+            .limits
+            .with_calls(components[0].pool_size, components[0].max_invocations)
+            .with_concurrency(components[0].max_concurrency);
         let memory = components.iter().map(|component| component.local.memory_limit_mb);
         let memory = memory.reduce(|one, other| Some(one?.max(other?))).flatten();
         let imports = pre.component().component_type();
@@ -175,10 +186,11 @@ impl<C: Capabilities> Prepared<C> {
             names,
             uses_sockets,
             shares_sockets,
-            limits: around
-                .limits
-                .with_memory(memory)
-                .with_calls(components[0].pool_size, components[0].max_invocations),
+            limits: limits.with_memory(memory),
+            calls: Arc::new(Semaphore::new(limits.in_flight)),
+            queue: Semaphore::new(limits.queue),
+            // Calls of a composed component are those of the first member, whatever others they reach.
+            cpu: components[0].local.cpu_limit.map(CpuShare::new),
             observer: around.observer.clone(),
         })
     }
@@ -192,6 +204,11 @@ impl<C: Capabilities> Prepared<C> {
     pub fn exports(&self, prefix: &str) -> bool {
         let kind = self.pre.component().component_type();
         kind.exports(self.engine.wasmtime()).any(|(name, _)| name.starts_with(prefix))
+    }
+
+    /// What all of its calls may run for, if that is limited.
+    pub fn cpu(&self) -> Option<&Arc<CpuShare>> {
+        self.cpu.as_ref()
     }
 
     /// Who sees what the component does.
@@ -215,8 +232,10 @@ impl<C: Capabilities> Prepared<C> {
         // The sockets of WASI 0.3 are shared by the members of a composed component: what one may not, none may.
         let restrict: &[Own<_>] = if self.shares_sockets { &others } else { &[] };
         let Own { wasi, outgoing, sockets, capabilities } = first.own(output, 0, sockets(first), restrict)?;
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(self.limits.handles());
         let guest = Guest {
-            table: ResourceTable::new(),
+            table,
             wasi,
             http: WasiHttpCtx::new(),
             outgoing,
@@ -225,6 +244,7 @@ impl<C: Capabilities> Prepared<C> {
                 .memory_size(self.limits.memory_bytes)
                 .table_elements(self.limits.table_elements)
                 .build(),
+            output: output.clone(),
             capabilities,
             others,
         };
@@ -236,7 +256,9 @@ impl<C: Capabilities> Prepared<C> {
         // The guest gives way at every tick; whoever waits for it decides when it was long enough.
         store.epoch_deadline_callback(move |_| {
             engine.guest_runs();
-            Ok(UpdateDeadline::Yield(1))
+            // Tokio's own way to give way: others' input and timers are looked at in each round, and not
+            // only in every 61st, which guests that loop would turn into a second.
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         Ok(store)
     }

@@ -11,14 +11,14 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use super::observer::{Observer, Output, Stream};
+use super::observer::{CallId, InstanceChange, Observer, Output, Stream};
 
 /// A line is cut here; a guest that never ends its line must not fill our memory.
 const MAX_LINE: usize = 16 << 10;
 /// How many lines of stderr the report of a trap shows.
 const TAIL_LINES: usize = 20;
 
-/// Everything one call writes.
+/// Everything one instance writes, during the calls that it takes one after the other.
 pub struct CallOutput {
     /// The members of the component that is called; a plain component is its only member.
     members: Arc<[Arc<str>]>,
@@ -28,15 +28,27 @@ pub struct CallOutput {
 
 #[derive(Default)]
 struct State {
+    call: CallId,
     /// Lines that have not ended, by member and stream. Most calls write nothing and need none.
     pending: Vec<(usize, Stream, Vec<u8>)>,
     tail: VecDeque<String>,
 }
 
 impl CallOutput {
-    /// Collects the output of a call of a component with these members.
+    /// Collects the output of an instance of a component with these members.
     pub fn new(members: Arc<[Arc<str>]>, observer: Arc<dyn Observer>) -> Arc<Self> {
+        observer.instance(InstanceChange::Made);
         Arc::new(CallOutput { members, observer, state: Mutex::default() })
+    }
+
+    /// Says for which call the instance works from now on.
+    pub fn serve(&self, call: CallId) {
+        self.lock().call = call;
+    }
+
+    /// For which call the instance works.
+    pub fn call(&self) -> CallId {
+        self.lock().call
     }
 
     /// A member's stdout.
@@ -50,14 +62,14 @@ impl CallOutput {
     }
 
     /// Passes on what is left without a line break, and returns the last lines of stderr.
-    pub fn finish(&self) -> Vec<String> {
+    pub fn finish(&self) -> LastWords {
         let mut state = self.lock();
         for (member, stream, rest) in std::mem::take(&mut state.pending) {
             if !rest.is_empty() {
                 self.line(&mut state, member, stream, &rest);
             }
         }
-        state.tail.drain(..).collect()
+        LastWords { stderr: state.tail.drain(..).collect(), call: state.call }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -92,13 +104,22 @@ impl CallOutput {
             state.tail.push_back(line.clone());
         }
         let component = self.members[member].clone();
-        self.observer.output(Output { component, stream, context: String::new(), line });
+        self.observer.output(Output { component, stream, context: String::new(), line, call: state.call });
     }
+}
+
+/// What is known of a call's output when it has failed.
+#[derive(Default)]
+pub struct LastWords {
+    /// The last lines of stderr.
+    pub stderr: Vec<String>,
+    pub call: CallId,
 }
 
 impl Drop for CallOutput {
     fn drop(&mut self) {
         self.finish();
+        self.observer.instance(InstanceChange::Ended);
     }
 }
 
@@ -197,7 +218,7 @@ mod tests {
         call.write(1, Stream::Stdout, b"other\n");
         call.write(0, Stream::Stdout, b"o\r\nthree");
         assert_eq!(*lines.0.lock().unwrap(), ["one", "oops", "other", "two"]);
-        assert_eq!(call.finish(), ["oops"]);
+        assert_eq!(call.finish().stderr, ["oops"]);
         assert_eq!(*lines.0.lock().unwrap(), ["one", "oops", "other", "two", "three"]);
     }
 

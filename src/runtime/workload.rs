@@ -68,7 +68,8 @@ pub struct Component {
     pub name: String,
     /// The component's bytes.
     pub bytes: Arc<[u8]>,
-    /// The digest of the bytes, `sha256:…`: the key of everything that is cached for them.
+    /// The digest of the bytes, `sha256:…`: the key of everything that is cached for them. A host that is
+    /// given an empty one works it out.
     pub digest: String,
     /// What only this component has.
     pub local: LocalResources,
@@ -76,6 +77,16 @@ pub struct Component {
     pub pool_size: u32,
     /// The most calls at one time; 0: the host's default.
     pub max_invocations: u32,
+    /// The most requests that a kept instance works on at the same time, where its WASI generation
+    /// (0.3) has that; 0: one.
+    pub max_concurrency: u32,
+}
+
+impl Component {
+    /// A component with this name, these bytes and nothing else.
+    pub fn new(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Component { name: name.into(), bytes: bytes.into(), ..Component::default() }
+    }
 }
 
 /// A component that is started once and runs on.
@@ -98,6 +109,8 @@ pub struct LocalResources {
     pub volume_mounts: Vec<VolumeMount>,
     /// The most memory of an instance, in MiB; `None`: the host's default.
     pub memory_limit_mb: Option<u64>,
+    /// The most that all of its calls together run for, in percent of one core; `None`: any.
+    pub cpu_limit: Option<u32>,
     /// What it may reach on the network.
     pub network: Rules,
 }

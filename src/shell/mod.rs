@@ -43,8 +43,8 @@ pub struct Shell {
     turn: Mutex<()>,
     bars: indicatif::MultiProgress,
     stderr_is_terminal: bool,
-    /// Events have been printed: a document would not be one of them.
-    streaming: AtomicBool,
+    /// Events or the result have been printed: another document would be one too many.
+    answered: AtomicBool,
     /// Something could not be written to stdout.
     lost: AtomicBool,
 }
@@ -57,7 +57,7 @@ impl Shell {
             turn: Mutex::new(()),
             bars: indicatif::MultiProgress::new(),
             stderr_is_terminal: io::stderr().is_terminal(),
-            streaming: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
             lost: AtomicBool::new(false),
         }
     }
@@ -81,7 +81,10 @@ impl Shell {
     pub fn result<T: Serialize>(&self, command: &str, document: &T, text: impl FnOnce() -> String) {
         match self.format {
             Format::Text => self.stdout(&text()),
-            Format::Json => self.document(command, document),
+            Format::Json => {
+                self.document(command, document);
+                self.answered.store(true, Ordering::Relaxed);
+            }
         }
     }
 
@@ -94,7 +97,7 @@ impl Shell {
     /// Prints one event of a running command; only in JSON mode.
     pub fn event<T: Serialize>(&self, event: &T) {
         if self.format == Format::Json {
-            self.streaming.store(true, Ordering::Relaxed);
+            self.answered.store(true, Ordering::Relaxed);
             match serde_json::to_string(&Versioned { schema_version: SCHEMA_VERSION, command: None, body: event }) {
                 Ok(line) => self.stdout(&line),
                 Err(error) => self.warning(&format!("an event could not be written as JSON: {error}")),
@@ -124,7 +127,7 @@ impl Shell {
         if error.kind() != Kind::Interrupted || says_more {
             self.stderr(&render(error));
         }
-        if self.format == Format::Json && !self.streaming.load(Ordering::Relaxed) {
+        if self.format == Format::Json && !self.answered.load(Ordering::Relaxed) {
             self.error_document(command, error);
         }
     }

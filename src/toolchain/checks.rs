@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use super::BuildOptions;
 use super::process::{Stop, Tool};
 use super::recipe::{Recipe, find_tool};
+use super::versions::{self, Wanted};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 
@@ -64,8 +65,8 @@ pub(super) const TARGETS: &[&str] = &["wasm32-wasip2", "wasm32-wasip1", "wasm32-
 /// Something that a build needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// A program in the PATH.
-    Tool { name: String, fix: String },
+    /// A program in the PATH, maybe of certain versions.
+    Tool { name: String, fix: String, wanted: Option<Wanted> },
     /// The standard library of a Rust target.
     RustTarget(String),
 }
@@ -74,7 +75,12 @@ impl Need {
     /// A tool of the table.
     pub fn tool(name: &str) -> Self {
         let fix = TOOLS.iter().find(|rule| rule.tool == name).map_or("", |rule| rule.fix);
-        Need::Tool { name: name.into(), fix: fix.into() }
+        Need::Tool { name: name.into(), fix: fix.into(), wanted: versions::wanted(name) }
+    }
+
+    /// The compiler that a tool is the front of, whose version counts.
+    pub fn compiler(name: &str) -> Option<Self> {
+        (name == "cargo").then(|| Need::tool("rustc"))
     }
 }
 
@@ -92,6 +98,7 @@ pub(super) async fn check(
     stop: &mut Stop,
 ) -> Result<()> {
     check_tools(recipe, root)?;
+    check_versions(recipe, root, stop).await?;
     for need in &recipe.needs {
         if let Need::RustTarget(target) = need {
             check_rust_target(target, recipe, root, opts, progress, stop).await?;
@@ -105,7 +112,7 @@ fn check_tools(recipe: &Recipe, root: &Path) -> Result<()> {
         .needs
         .iter()
         .filter_map(|need| match need {
-            Need::Tool { name, fix } if find_tool(name, &recipe.env, root).is_none() => {
+            Need::Tool { name, fix, .. } if find_tool(name, &recipe.env, root).is_none() => {
                 Some((name.as_str(), fix.as_str()))
             }
             _ => None,
@@ -123,6 +130,46 @@ fn check_tools(recipe: &Recipe, root: &Path) -> Result<()> {
         error = error.hint(fix);
     }
     Err(error)
+}
+
+/// A tool of a wrong version fails late, and with words that do not say so.
+async fn check_versions(recipe: &Recipe, root: &Path, stop: &mut Stop) -> Result<()> {
+    for need in &recipe.needs {
+        let Need::Tool { name, fix, wanted } = need else { continue };
+        let compiler = Need::compiler(name);
+        let (name, wanted) = match &compiler {
+            Some(Need::Tool { name, wanted, .. }) => (name, wanted),
+            _ => (name, wanted),
+        };
+        let Some(wanted) = wanted else { continue };
+        let Some(version) = versions::in_path(name, &recipe.env, root, stop).await? else { continue };
+        if !wanted.requirement.matches(&version) {
+            let error = Error::failed(format!("`{name}` is {version}, and the build needs {}", wanted.requirement));
+            return Err(error
+                .cause(wanted.because.clone())
+                .hint(fix.clone())
+                .hint("see everything that is needed: wash doctor"));
+        }
+    }
+    check_tinygo(recipe, root, stop).await
+}
+
+async fn check_tinygo(recipe: &Recipe, root: &Path, stop: &mut Stop) -> Result<()> {
+    let is_needed =
+        |tool: &str| recipe.needs.iter().any(|need| matches!(need, Need::Tool { name, .. } if name == tool));
+    if !is_needed("tinygo") {
+        return Ok(());
+    }
+    let tinygo = versions::in_path("tinygo", &recipe.env, root, stop).await?;
+    let go = versions::in_path("go", &recipe.env, root, stop).await?;
+    if let (Some(tinygo), Some(go)) = (tinygo, go)
+        && let Some(newest) = versions::too_new_for_tinygo(&tinygo, &go)
+    {
+        return Err(Error::failed(format!("TinyGo {tinygo} does not work with Go {go}"))
+            .cause(format!("the newest Go that it works with is {newest}"))
+            .hint("install a newer TinyGo: https://tinygo.org/getting-started/install"));
+    }
+    Ok(())
 }
 
 async fn check_rust_target(
@@ -174,7 +221,12 @@ async fn check_rust_target(
 
 /// Whether rustc, as it is chosen in the project's folder, has the target's standard library. What
 /// cannot be found out counts as there: cargo will say what is wrong.
-async fn is_installed(target: &str, env: &BTreeMap<String, String>, root: &Path, stop: &mut Stop) -> Result<bool> {
+pub(super) async fn is_installed(
+    target: &str,
+    env: &BTreeMap<String, String>,
+    root: &Path,
+    stop: &mut Stop,
+) -> Result<bool> {
     let Some(rustc) = find_tool("rustc", env, root) else { return Ok(true) };
     let args = ["--print", "sysroot"].map(str::to_string);
     let Some(sysroot) =

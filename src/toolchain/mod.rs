@@ -19,8 +19,10 @@ mod adapt;
 mod artifact;
 mod checks;
 mod dependencies;
+mod diagnosis;
 mod job;
 mod process;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -35,6 +37,7 @@ use crate::progress::Progress;
 use crate::project::Project;
 pub use adapt::componentize;
 pub use dependencies::{WitSurroundings, wit_options};
+pub use diagnosis::{Finding, Group, Repair, State, diagnose, repair};
 
 /// What was decided about a build, before it runs.
 #[derive(Clone, Debug)]

@@ -46,6 +46,7 @@ pub(super) fn recipe(mut facts: Facts<'_>) -> Recipe {
         needs: vec![Need::Tool {
             name: name.clone(),
             fix: format!("python3 -m venv .venv && .venv/bin/pip install {what}"),
+            wanted: None,
         }],
         install: None,
         steps: vec![program(&name, &args)],

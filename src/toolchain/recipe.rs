@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::checks::Need;
+use super::versions::Wanted;
 use super::{BuildOptions, cargo, custom, javascript, make, python, tinygo};
 use crate::error::{Error, Result};
-use crate::project::{Language, Project};
+use crate::project::{Language, Project, requirement};
 
 /// Everything that is decided about a build.
 pub(super) struct Recipe {
@@ -162,6 +163,24 @@ pub(super) fn find_tool(tool: &str, env: &BTreeMap<String, String>, folder: &Pat
 
 /// Decides how the project is built.
 pub(super) fn decide(project: &Project, opts: &BuildOptions) -> Result<Recipe> {
+    let mut recipe = of_language_or_command(project, opts)?;
+    // A project, and so a template, may know better than our table.
+    for (tool, text) in &project.settings.build.tools {
+        let because = "build.tools of the settings".to_string();
+        let stated = requirement(text).ok().map(|requirement| Wanted { requirement, because });
+        let known = recipe.needs.iter_mut().find(|need| matches!(need, Need::Tool { name, .. } if name == tool));
+        match known {
+            Some(Need::Tool { wanted, .. }) => *wanted = stated,
+            _ => {
+                let Need::Tool { name, fix, .. } = Need::tool(tool) else { continue };
+                recipe.needs.push(Need::Tool { name, fix, wanted: stated });
+            }
+        }
+    }
+    Ok(recipe)
+}
+
+fn of_language_or_command(project: &Project, opts: &BuildOptions) -> Result<Recipe> {
     let facts = Facts::of(project, opts);
     let settings = &project.settings;
     let command = match (&settings.dev.command, &settings.build.command) {

@@ -27,7 +27,7 @@ const WASI_0_2_PATCH: u64 = 12;
 
 /// What a draft names as the release of WASI whose types it uses. In `wit/` it names the one that we
 /// serve, for our own generated code; whoever fetches the draft gets it as it was published.
-const DRAFTS: &[(&str, u64)] = &[("wasi:blobstore@0.2.0-draft", 1)];
+const DRAFTS: &[(&str, u64)] = &[("wasi:blobstore@0.2.0-draft", 1), ("wasi:otel@0.2.0-rc.2", 0)];
 
 /// Drafts that few hosts and toolchains have besides us: only taken by name.
 const ONLY_BY_NAME: &[&str] = &["wasi:keyvalue@0.2.0-draft2"];

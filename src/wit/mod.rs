@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use wit_parser::PackageName;
 
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::progress::Progress;
 
 pub use change::{AddReport, Addition, BuildReport, Move, RemoveReport, UpdateReport, add, build, remove, update};
@@ -178,6 +178,11 @@ pub fn clean(opts: &Options) -> Result<CleanReport> {
         .iter()
         .map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
         .collect();
+    // What a link leads to may be others' as well: only the link is ours.
+    if deps.is_symlink() {
+        std::fs::remove_file(&deps).context(|| format!("cannot remove `{folder}`"))?;
+        return Ok(CleanReport { folder, removed });
+    }
     let mut changes = Changes::default();
     changes.no_folder(&deps);
     changes.apply()?;

@@ -2,8 +2,9 @@
 //!
 //! Which registry has a package is said by the user's configuration of `wkg` (a mapping of the package
 //! or its namespace), else by the project's `wit.registries`, in their order, else by what is well
-//! known. Credentials are those of `wit.registries`, of `wkg`, or of docker. Every wait has a bound,
-//! because the library has none.
+//! known. Credentials for `wit.registries` are theirs, else those that `wash oci` would use; for what
+//! `wkg` configures they are its own. Every wait has a bound, and what may pass is tried again,
+//! because the library does neither.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use oci_client::errors::{OciDistributionError, OciErrorCode};
 use semver::Version;
 use wasm_pkg_client::{Client, Config, ContentDigest, Error as ClientError, PackageRef, Registry as Host, Release};
 use wit_parser::PackageName;
@@ -21,13 +23,16 @@ use super::name::Name;
 use super::source::Surroundings;
 use crate::error::{Error, Result};
 use crate::git::without_password;
-use crate::oci::{self, ClientOptions, Credential, Freshness, Reference};
+use crate::oci::{self, ClientOptions, Credential, Credentials, Freshness, Reference};
 use crate::progress::Progress;
 
 /// A registry answers in a second. One that needs longer than this is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a package may take. Packages have some ten kilobytes.
 const CONTENT_PATIENCE: Duration = Duration::from_secs(2 * 60);
+/// How often a registry is asked that breaks off or says that it is busy, and the first pause between.
+const ATTEMPTS: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// A WIT package is smaller by far.
 const MOST_BYTES: usize = 64 << 20;
 /// Namespaces whose registries are known beside those that the library knows.
@@ -64,6 +69,10 @@ pub struct Registries {
     user: Client,
     /// By the project's settings.
     project: Vec<Registry>,
+    /// For registries of the project that say none themselves.
+    credentials: Credentials,
+    /// Whom to trust beside the system's authorities, as `extra_root_certificates` of a configuration.
+    authorities: Vec<String>,
 }
 
 /// Why nothing was got, a line for each registry that was asked.
@@ -92,11 +101,16 @@ impl Registries {
         for registry in registries {
             registry.parts()?;
         }
-        Ok(Registries { user: Client::new(config), project: registries.to_vec() })
+        Ok(Registries {
+            user: Client::new(config),
+            project: registries.to_vec(),
+            credentials: Credentials::from_environment(Arc::new(env.clone()), None)?,
+            authorities: oci::authorities(&oci::ca_paths(env))?,
+        })
     }
 
     /// The clients to ask for a package, in order, with the names of their registries.
-    fn of(&self, package: &PackageRef) -> Vec<(String, Client)> {
+    async fn of(&self, package: &PackageRef) -> Vec<(String, Client)> {
         let config = self.user.config();
         let resolved = config.resolve_registry(package).map(ToString::to_string);
         let is_mapped = config.package_registry_override(package).is_some()
@@ -104,8 +118,10 @@ impl Registries {
         if let (true, Some(registry)) = (is_mapped, &resolved) {
             return vec![(registry.clone(), self.user.clone())];
         }
-        let mut clients: Vec<(String, Client)> =
-            self.project.iter().filter_map(|registry| registry.client(package).ok()).collect();
+        let mut clients: Vec<(String, Client)> = Vec::new();
+        for registry in &self.project {
+            clients.extend(registry.client(package, self).await.ok());
+        }
         if let Some(registry) = resolved {
             clients.push((registry, self.user.clone()));
         } else if let Some((_, registry)) =
@@ -123,8 +139,8 @@ impl Registries {
     pub async fn versions(&self, name: &Name) -> Result<Vec<Version>, Tried> {
         let package = package_ref(name)?;
         let mut tried = Vec::new();
-        for (registry, client) in self.of(&package) {
-            match within(PATIENCE, client.list_all_versions(&package)).await {
+        for (registry, client) in self.of(&package).await {
+            match patiently(PATIENCE, || client.list_all_versions(&package)).await {
                 Ok(versions) => {
                     let mut versions: Vec<Version> =
                         versions.into_iter().filter(|info| !info.yanked).map(|info| info.version).collect();
@@ -145,9 +161,9 @@ impl Registries {
         let package = package_ref(&Name::from(name))?;
         let Some(version) = &name.version else { return Err(vec!["the world names no version".into()]) };
         let mut tried = Vec::new();
-        for (registry, client) in self.of(&package) {
+        for (registry, client) in self.of(&package).await {
             let fetched = async {
-                let release = within(PATIENCE, client.get_release(&package, version)).await?;
+                let release = patiently(PATIENCE, || client.get_release(&package, version)).await?;
                 let bytes = content(&client, &package, &release).await?;
                 Ok((release, bytes))
             };
@@ -171,7 +187,7 @@ impl Registries {
             content_digest: entry.digest.parse::<ContentDigest>().map_err(|error| wrong(format!("{error}")))?,
         };
         let mut tried = Vec::new();
-        for (registry, client) in self.of(&package) {
+        for (registry, client) in self.of(&package).await {
             match content(&client, &package, &release).await {
                 Ok(bytes) => return Ok(bytes),
                 Err(why) => tried.push(format!("{registry}: {} (locked as {})", why.text(), entry.digest)),
@@ -184,7 +200,7 @@ impl Registries {
     /// Says which versions there are, where there is the package but not the version.
     async fn explain(&self, client: &Client, package: &PackageRef, name: &PackageName, why: &Why) -> String {
         if let Why::Missing = why
-            && let Ok(versions) = within(PATIENCE, client.list_all_versions(package)).await
+            && let Ok(versions) = patiently(PATIENCE, || client.list_all_versions(package)).await
             && !versions.is_empty()
         {
             let mut versions: Vec<Version> = versions.into_iter().map(|info| info.version).collect();
@@ -202,7 +218,7 @@ impl Registries {
 
 impl Registry {
     /// A client that asks this registry for a package.
-    fn client(&self, package: &PackageRef) -> Result<(String, Client)> {
+    async fn client(&self, package: &PackageRef, registries: &Registries) -> Result<(String, Client)> {
         let (host, prefix, scheme) = self.parts()?;
         let key = quoted(&host);
         let mut text = match prefix {
@@ -219,7 +235,12 @@ impl Registry {
             "[registry.{key}]\ntype = \"oci\"\n[registry.{key}.oci]\nprotocol = {}\n",
             quoted(scheme)
         ));
-        if let Some((user, password)) = self.credentials() {
+        if !registries.authorities.is_empty() {
+            let certificate = |pem: &String| format!("{{ encoding = \"pem\", data = {} }}", quoted(pem));
+            let all: Vec<String> = registries.authorities.iter().map(certificate).collect();
+            text.push_str(&format!("extra_root_certificates = [{}]\n", all.join(", ")));
+        }
+        if let Some((user, password)) = self.credentials_among(&registries.credentials, &host).await {
             text.push_str(&format!("auth = {{ username = {}, password = {} }}\n", quoted(&user), quoted(&password)));
         }
         // The error of the library would show the text, and with it the token.
@@ -248,6 +269,21 @@ impl Registry {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         let scheme = scheme.unwrap_or(if is_loopback(name) { "http" } else { "https" });
         Ok((host.to_string(), (!path.is_empty()).then(|| path.to_string()), scheme))
+    }
+
+    /// Its own, else what `wash oci` would use for it. The library can only use names with passwords.
+    async fn credentials_among(&self, known: &Credentials, host: &str) -> Option<(String, String)> {
+        if let Some(own) = self.credentials() {
+            tracing::debug!(registry = host, source = "wit.registries", "credentials");
+            return Some(own);
+        }
+        let found = known.lookup(host, None).await.found?;
+        tracing::debug!(registry = host, source = found.source, "credentials");
+        match found.credential {
+            Credential::Password { username, password } => Some((username, password)),
+            Credential::Token(token) => Some(("token".to_string(), token)),
+            Credential::IdentityToken(_) => None,
+        }
     }
 
     fn credentials(&self) -> Option<(String, String)> {
@@ -313,7 +349,7 @@ fn user_config(env: &BTreeMap<String, String>) -> Option<PathBuf> {
 }
 
 async fn content(client: &Client, package: &PackageRef, release: &Release) -> Result<Vec<u8>, Why> {
-    let all = async {
+    let all = || async {
         let mut stream = client.stream_content(package, release).await?;
         let mut bytes = Vec::new();
         while let Some(chunk) = stream.next().await {
@@ -324,7 +360,7 @@ async fn content(client: &Client, package: &PackageRef, release: &Release) -> Re
         }
         Ok(bytes)
     };
-    within(CONTENT_PATIENCE, all).await
+    patiently(CONTENT_PATIENCE, all).await
 }
 
 /// Why a registry did not give something.
@@ -353,12 +389,47 @@ impl Why {
     }
 }
 
-async fn within<T>(patience: Duration, work: impl Future<Output = Result<T, ClientError>>) -> Result<T, Why> {
-    match tokio::time::timeout(patience, work).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(why(&error)),
-        Err(_) => Err(Why::Other(format!("no answer within {} seconds", patience.as_secs()))),
+/// Asks, and asks again where that may help: the registry was busy, or the connection broke.
+async fn patiently<T, F>(patience: Duration, work: impl Fn() -> F) -> Result<T, Why>
+where
+    F: Future<Output = Result<T, ClientError>>,
+{
+    let mut pause = FIRST_PAUSE;
+    let mut attempt = 1;
+    loop {
+        match tokio::time::timeout(patience, work()).await {
+            Ok(Err(error)) if attempt < ATTEMPTS && may_pass(&error) => {
+                tracing::debug!(%error, attempt, "asking a registry again");
+            }
+            Ok(outcome) => return outcome.map_err(|error| why(&error)),
+            Err(_) => return Err(Why::Other(format!("no answer within {} seconds", patience.as_secs()))),
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+        attempt += 1;
     }
+}
+
+/// Whether it may be over in a moment. A server that is not there, or that is not trusted, stays so.
+fn may_pass(error: &ClientError) -> bool {
+    let ClientError::RegistryError(error) = error else { return matches!(error, ClientError::IoError(_)) };
+    error.chain().any(|cause| match cause.downcast_ref::<OciDistributionError>() {
+        Some(OciDistributionError::ServerError { code, .. }) => is_busy(*code),
+        Some(OciDistributionError::RegistryError { envelope, .. }) => {
+            envelope.errors.iter().any(|error| error.code == OciErrorCode::Toomanyrequests)
+        }
+        Some(OciDistributionError::RequestError(error)) => {
+            error.status().is_some_and(|status| is_busy(status.as_u16()))
+                || error.is_body()
+                || error.is_decode()
+                || (error.is_request() && !error.is_connect())
+        }
+        _ => false,
+    })
+}
+
+fn is_busy(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500 | 502..=504)
 }
 
 fn why(error: &ClientError) -> Why {

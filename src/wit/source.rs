@@ -11,7 +11,7 @@ use super::registry;
 use super::store::{Store, digest_of};
 use crate::error::{Context as _, Error, Result};
 use crate::git::{Git, Repository, is_git_url, without_password};
-use crate::oci::Reference;
+use crate::oci::{self, Reference};
 use crate::progress::Progress;
 
 /// A clone that hangs is given up after this time.
@@ -145,7 +145,7 @@ impl Source {
     async fn download(&self, around: &Surroundings<'_>, progress: &dyn Progress) -> Result<Vec<u8>> {
         match self {
             Source::Local(_) => Err(Error::bug("a folder is not downloaded")),
-            Source::Archive(url) => download(url).await,
+            Source::Archive(url) => download(url, around.env).await,
             Source::Artifact(reference) => registry::pull(reference, around, progress).await,
             Source::Git(repository) => {
                 let folder = tempfile::Builder::new()
@@ -234,13 +234,18 @@ fn local(path: &Path) -> Result<Vec<Contents>> {
     Ok(packages)
 }
 
-async fn download(url: &str) -> Result<Vec<u8>> {
+async fn download(url: &str, env: &BTreeMap<String, String>) -> Result<Vec<u8>> {
     let shown = without_password(url);
     let cannot = |error: reqwest::Error| {
         Error::caused_by(format!("cannot download `{shown}`"), &error.without_url())
             .hint("check the URL, and whether you are online")
     };
+    let mut trusted = Vec::new();
+    for pem in oci::authorities(&oci::ca_paths(env))? {
+        trusted.push(reqwest::Certificate::from_pem(pem.as_bytes()).map_err(cannot)?);
+    }
     let client = reqwest::Client::builder()
+        .tls_certs_merge(trusted)
         .connect_timeout(SILENCE)
         .read_timeout(SILENCE)
         .timeout(DOWNLOAD_PATIENCE)

@@ -299,7 +299,7 @@ fn handlers_subscribe_again_when_nats_was_away() {
     let mut nats = Server::nats();
     nats.stop();
     let sandbox = Sandbox::new();
-    let root = shop_with_worker(&sandbox, "shop", &format!("url: '{}'", nats.url()));
+    let root = shop_with_worker(&sandbox, "shop", &format!("url: '{}', subscriptions: 'tasks.>'", nats.url()));
     let mut dev = sandbox.dev(&root, &[]);
     dev.ready();
     let echo = "/request?subject=tasks.echo&timeout=1000";
@@ -432,5 +432,79 @@ fn entries_with_names_give_a_component_several_blobstores_at_once() {
     assert_eq!(dev.get("/blob/uploads").body, "o\n");
     let too_large = dev.send("PUT", "/blob/cache/large", &"x".repeat((1 << 20) + 1));
     assert!(too_large.body.contains("an object may have at most 1 MiB here"), "{too_large:?}");
+    dev.stop();
+}
+
+fn watched(sandbox: &Sandbox, settings: &str) -> PathBuf {
+    let settings = format!("dev:\n  components: [{{name: watcher, file: watcher.wasm}}]\n{settings}");
+    let root = sandbox.copying_project("watched", &guests::probe(), &settings);
+    write(&root.join("watcher.wasm"), guests::key_watcher());
+    root
+}
+
+#[test]
+fn a_component_is_told_of_changes_in_memory_and_in_a_folder() {
+    for settings in ["", "  wasi_keyvalue_path: data\n"] {
+        let sandbox = Sandbox::new();
+        let mut dev = sandbox.dev(&watched(&sandbox, settings), &[]);
+        dev.ready();
+        assert_eq!(dev.send("PUT", "/kv/cart/a", "1").status, 204);
+        assert_eq!(next_line(&mut dev), "a is 1, now 1");
+        assert_eq!(dev.send("POST", "/incr/cart/a?by=2", "").body, "3");
+        assert_eq!(next_line(&mut dev), "a is 3, now 3");
+        assert_eq!(dev.request("DELETE", "/kv/cart/a", None, &[]).status, 204);
+        assert_eq!(next_line(&mut dev), "a is gone, now Some(false)");
+        // What was not there is not gone.
+        assert_eq!(dev.request("DELETE", "/kv/cart/a", None, &[]).status, 204);
+        assert_eq!(dev.send("PUT", "/kv/cart/b", "trap").status, 204);
+        assert_eq!(dev.wait_for("fault")["what"], "on-set of `b`");
+        assert_eq!(dev.send("POST", "/incr2/cart/n?by=-4", "").body, "-4");
+        assert_eq!(next_line(&mut dev), "n is -4, now -4");
+        dev.stop();
+    }
+}
+
+/// The next line that the watcher wrote.
+fn next_line(dev: &mut Dev) -> String {
+    let output = dev.wait_for_event("output", |event| event["component"] == "watcher" && event["stream"] == "stdout");
+    output["line"].as_str().unwrap().to_string()
+}
+
+#[test]
+fn a_watcher_of_data_on_a_server_is_refused() {
+    let nats = Server::nats();
+    let sandbox = Sandbox::new();
+    let root = watched(&sandbox, &format!("  wasi_keyvalue_nats_url: {}\n", nats.url()));
+    let mut dev = sandbox.dev(&root, &[]);
+    let error = dev.wait_for("not-ready")["error"].to_string();
+    assert!(error.contains("`watcher` exports `wasi:keyvalue/watcher`") && error.contains("in a folder"), "{error}");
+    dev.stop();
+}
+
+#[test]
+fn an_entry_says_what_a_component_may_do() {
+    let sandbox = Sandbox::new();
+    let entries = "dev:\n  host_interfaces:\n    - {namespace: wasi, package: keyvalue, name: prices, config: {read_only: \"true\"}}\n    \
+                   - {namespace: wasi, package: keyvalue, name: other, config: {buckets: \"orders\"}}\n    \
+                   - {namespace: wasi, package: blobstore, config: {buckets: \"photos\", read_only: \"true\"}}\n";
+    let root = sandbox.copying_project("bounded", &guests::probe(), entries);
+    let mut dev = sandbox.dev(&root, &[]);
+    dev.ready();
+    assert_eq!(dev.send("PUT", "/kv/cart/a", "1").status, 204, "nobody bounds it");
+    assert_eq!(dev.get("/kv/prices/a").status, 404);
+    for (method, path) in [
+        ("PUT", "/kv/prices/a"),
+        ("DELETE", "/kv/prices/a"),
+        ("POST", "/incr/prices/a"),
+        ("POST", "/incr2/prices/a"),
+        ("PUT", "/kv/other/a"),
+    ] {
+        let answer = dev.request(method, path, Some(b"1"), &[]);
+        assert_eq!((answer.status, answer.body.trim()), (403, "access-denied"), "{method} {path}");
+    }
+    for (path, reason) in [("/blob/photos/cat", "read-only"), ("/blob/other/cat", "not among the `buckets`")] {
+        let answer = dev.send("PUT", path, "meow");
+        assert!(answer.status >= 400 && answer.body.contains(reason), "{answer:?}");
+    }
     dev.stop();
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::support::dev::request;
+use crate::support::upstream::Upstream;
 use crate::support::{Dev, Sandbox, guests, write};
 
 /// The front with its cart, each with an environment, a configuration and a folder of its own.
@@ -18,6 +19,7 @@ dev:
       file: cart.wasm
       environment: {WHO: cart}
       config: {secret: of-the-cart}
+      volumes: [{host_path: carts, guest_path: /carts}]
 ";
 
 fn shop() -> (Sandbox, PathBuf, Dev) {
@@ -25,6 +27,7 @@ fn shop() -> (Sandbox, PathBuf, Dev) {
     let root = sandbox.copying_project("front", &guests::shop_front(), SETTINGS);
     write(&root.join("cart.wasm"), guests::shop_cart());
     write(&root.join("shared/file"), "");
+    write(&root.join("carts/file"), "");
     let mut dev = sandbox.dev(&root, &[]);
     dev.ready();
     (sandbox, root, dev)
@@ -50,7 +53,7 @@ fn every_call_from_outside_has_fresh_instances_of_all_members() {
 }
 
 const BELONGINGS: &str = "front:\nconfig WHO=front\nconfig secret=of-the-front\nenv WHO=front\nfolder /shared\n\
-                          cart:\nconfig WHO=cart\nconfig secret=of-the-cart\nenv WHO=cart\nfolder /shared\n";
+                          cart:\nconfig WHO=cart\nconfig secret=of-the-cart\nenv WHO=cart\nfolder /carts\nfolder /shared\n";
 
 #[test]
 fn each_member_sees_only_its_own_also_when_calls_overlap() {
@@ -160,19 +163,56 @@ fn circle(import: &str, export: &str) -> Vec<u8> {
     wat::parse_str(text).expect("valid text")
 }
 
-/// It would see the environment of another member, and reach what that one may reach.
-#[test]
-fn what_belongs_to_a_member_is_refused_where_it_cannot_be_kept_apart() {
+/// Two components of WASI 0.3, the second of which may reach less.
+fn relay(port: u16) -> (Sandbox, PathBuf, Dev) {
     let sandbox = Sandbox::new();
-    let settings = "dev:\n  components:\n    - {name: other, file: other.wasm}\n";
-    let root = sandbox.copying_project("main", &circle("a", "b"), settings);
-    let other = "(component (import \"wasi:http/client@0.3.0\" (instance)) (import \"f\" (func $f))
-        (instance $e (export \"f\" (func $f))) (export \"test:circle/a@1.0.0\" (instance $e)))";
-    write(&root.join("other.wasm"), wat::parse_str(other).unwrap());
+    let settings = format!(
+        "dev:\n  environment: {{WHO: front}}\n  allowed_host_loopback_ports: [{port}]\n  \
+         volumes: [{{host_path: shared, guest_path: /shared}}]\n  components:\n    \
+         - {{name: back, file: back.wasm, environment: {{WHO: back}}}}\n"
+    );
+    let root = sandbox.copying_project("front", &guests::relay_front(), &settings);
+    write(&root.join("back.wasm"), guests::relay_back());
+    write(&root.join("shared/file"), "");
     let mut dev = sandbox.dev(&root, &[]);
-    let error = &dev.wait_for("not-ready")["error"];
-    assert!(error["message"].as_str().unwrap().contains("not supported yet: `wasi:http/client@0.3.0`"), "{error}");
-    assert!(error["causes"][0].as_str().unwrap().starts_with("`other` imports it"), "{error}");
+    dev.ready();
+    (sandbox, root, dev)
+}
+
+#[test]
+fn streams_and_futures_of_0_3_cross_a_link() {
+    let (_sandbox, _root, dev) = relay(1);
+    assert_eq!(dev.send("POST", "/shout", "hello").body, "HELLO 5");
+    let body: String = "abc".repeat(400_000);
+    assert_eq!(dev.send("POST", "/shout", &body).body, format!("{} 1200000", "ABC".repeat(400_000)));
+    dev.stop();
+}
+
+#[test]
+fn members_of_0_3_have_environment_output_and_policy_of_their_own_also_when_calls_overlap() {
+    let upstream = Upstream::start();
+    let (_sandbox, _root, mut dev) = relay(upstream.port());
+    let own = "front:\nenv WHO=front\nfolder /shared\nback:\nenv WHO=back\nfolder /shared\n";
+    assert_eq!(dev.get("/own").body, own);
+    let slow: Vec<_> = (0..8)
+        .map(|_| {
+            let url = dev.url.clone();
+            std::thread::spawn(move || request(&url, "GET", "/slow?100", None, &[]).unwrap().body)
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(dev.get("/own").body, own);
+    }
+    for answer in slow {
+        assert_eq!(answer.join().unwrap(), "env WHO=back\nfolder /shared");
+    }
+    let answer = dev.get(&format!("/fetch?http://127.0.0.1:{}/hello", upstream.port())).body;
+    assert!(answer.starts_with("front 200 back ErrorCode::"), "{answer}");
+    let denied = dev.wait_for("network");
+    assert_eq!(denied["component"], "back", "{denied}");
+    assert_eq!(dev.get("/say?hello").body, "said");
+    let output = dev.wait_for_event("output", |event| event["line"] == "back says hello");
+    assert_eq!((&output["component"], &output["stream"]), (&Value::from("back"), &Value::from("stdout")));
     dev.stop();
 }
 

@@ -11,6 +11,18 @@ fn wrong_settings_end_the_start_with_the_line_to_repair() {
         ("dev:\n  request_timeout_seconds: soon\n", "request_timeout_seconds", "number", 8),
         ("dev:\n  environment:\n    TOKEN: ${NOT_SET_ANYWHERE}\n", "NOT_SET_ANYWHERE", "export", 9),
         ("dev:\n  wasi_webgpu: true\n", "not supported yet", "wasi_webgpu", 8),
+        (
+            "dev:\n  host_interfaces:\n    - namespace: wasi\n      package: webgpu\n",
+            "not supported yet: `wasi:webgpu`",
+            "remove the entry",
+            10,
+        ),
+        (
+            "dev:\n  host_interfaces:\n    - namespace: wasi\n      package: keyvalu\n",
+            "the host does not provide `wasi:keyvalu`",
+            "`wasi:keyvalue` is provided",
+            10,
+        ),
     ];
     for (settings, what, help, line) in cases {
         let sandbox = Sandbox::new();

@@ -120,6 +120,62 @@ fn adding_and_removing_leaves_the_world_as_it_was() {
 }
 
 #[test]
+fn cleaning_removes_what_was_fetched_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.wit_project(WORLD);
+    let before = tree(&root);
+    sandbox.wit(&root, &["fetch"]).expect_code(0);
+    assert!(!deps(&root).is_empty());
+    write(&root.join("wit/deps/mine/package.wit"), "package my:own;\n");
+    let cleaned = sandbox.wit(&root, &["clean", "-o", "json"]).expect_code(0);
+    let report = cleaned.json();
+    assert_eq!(report["folder"], "wit/deps", "{report}");
+    assert_eq!(tree(&root), before, "the world stays, and so does the lock file");
+    let again = sandbox.wit(&root, &["clean"]).expect_code(0);
+    assert!(again.stdout.contains("wit/deps is empty already"), "{}", again.stdout);
+    // A link is removed, and not what it leads to.
+    #[cfg(unix)]
+    {
+        let elsewhere = sandbox.write("elsewhere/package.wit", "package my:own;\n");
+        std::os::unix::fs::symlink(elsewhere.parent().unwrap(), root.join("wit/deps")).unwrap();
+        sandbox.wit(&root, &["clean"]).expect_code(0);
+        assert!(elsewhere.is_file() && !root.join("wit/deps").exists());
+    }
+}
+
+#[test]
+fn metadata_of_wkg_toml_is_in_the_package() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.path().join("types");
+    write(
+        &root.join("wit/package.wit"),
+        "package acme:types@1.0.0;\ninterface money { record amount { cents: u64 } }\n",
+    );
+    write(
+        &root.join("wkg.toml"),
+        "[metadata]\nauthors = \"Ann, Bob\"\ndescription = \"Money\"\nlicenses = \"Apache-2.0\"\n\
+         source = \"https://example.com/types.git\"\nhomepage = \"https://example.com\"\nrevision = \"abc123\"\n",
+    );
+    sandbox.wit(&root, &["build"]).expect_code(0);
+    let inspected = run(sandbox.offline(&root, &["inspect", "acme-types-1.0.0.wasm", "-o", "json"]).current_dir(&root));
+    let data = inspected.expect_code(0).json();
+    let metadata = &data["metadata"];
+    for (key, value) in [
+        ("authors", "Ann, Bob"),
+        ("description", "Money"),
+        ("licenses", "Apache-2.0"),
+        ("source", "https://example.com/types.git"),
+        ("homepage", "https://example.com/"),
+        ("revision", "abc123"),
+    ] {
+        assert_eq!(metadata[key], value, "{data}");
+    }
+    write(&root.join("wkg.toml"), "[metadata]\nhomepage = \"no url\"\n");
+    let failed = sandbox.wit(&root, &["build"]).expect_code(2);
+    assert!(failed.stderr.contains("error: `metadata.homepage` of `wkg.toml` is wrong"), "{}", failed.stderr);
+}
+
+#[test]
 fn updating_moves_to_the_newest_compatible_release() {
     let sandbox = Sandbox::new();
     let root = sandbox.wit_project(WORLD);

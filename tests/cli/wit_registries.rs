@@ -8,6 +8,9 @@ use wasm_pkg_core::lock::LockFile;
 use wasm_pkg_core::manifest::Manifest;
 use wasm_pkg_core::wit::{OutputType, fetch_dependencies};
 
+use http::Method;
+
+use crate::support::fake_registry::{Fake, Reaction};
 use crate::support::wit_registry::{PASSWORD, Registry, USER};
 use crate::support::{Sandbox, run, write};
 
@@ -222,6 +225,73 @@ fn the_users_settings_count_where_there_is_nothing_but_wit() {
     let mut wash = sandbox.wash(["wit", "update", "--user-config"]);
     let refused = run(wash.arg(&settings).current_dir(&root)).expect_code(2);
     assert!(refused.stderr.starts_with("error: `https://***@h.example` cannot be a registry"), "{}", refused.stderr);
+}
+
+/// A registry under a path, with TLS of an authority of its own, that wants to know who asks: as companies
+/// have it. The login is that of `wash oci login`, where docker keeps it.
+#[test]
+fn a_registry_of_a_company_is_asked_with_its_login() {
+    use crate::support::registry::{PASSWORD, Protection, Registry, USERNAME};
+    let sandbox = Sandbox::new();
+    let registry = Registry::start(Protection { password: true, tls: true });
+    let host = registry.host();
+    let root = sandbox.project_with("app", &format!("https://{host}/company/packages"), "");
+    let wash = |args: &[&str]| run(sandbox.wash(args).current_dir(&root).env("WASH_OCI_CA_PATHS", registry.ca()));
+    let add = ["-l", "debug", "wit", "add", "acme:types@1.0.0"];
+
+    let unknown = wash(&add).expect_code(1);
+    assert!(
+        unknown.stderr.contains(&format!("{host}: has no package `acme:types`, or it is private")),
+        "{}",
+        unknown.stderr
+    );
+    wash(&["oci", "login", host, "-u", USERNAME, "-p", PASSWORD]).expect_code(0);
+    let nothing = wash(&add).expect_code(1);
+    assert!(nothing.stderr.contains(&format!("{host}: has no package `acme:types`")), "{}", nothing.stderr);
+
+    write(&root.join("types/wit/package.wit"), TYPES);
+    let types = root.join("types/wit").display().to_string();
+    wash(&["wit", "build", "--wit-dir", &types, "--output-file", "types.wasm"]).expect_code(0);
+    wash(&["oci", "push", &format!("{host}/company/packages/acme/types:1.0.0"), "types.wasm"]).expect_code(0);
+    let added = wash(&add).expect_code(0);
+    assert!(read(&root, "wit/deps/acme-types-1.0.0/package.wit").contains("record amount"));
+    assert!(read(&root, "wkg.lock").contains(host));
+    assert!(added.stderr.contains("config.json") && !added.stderr.contains(PASSWORD), "{}", added.stderr);
+
+    // Without the authority the registry is a stranger, which is told.
+    let other = Sandbox::new();
+    let root = other.project_with("app", &format!("https://{host}/company/packages"), "");
+    let failed = run(other.wash(["wit", "add", "acme:types@1.0.0"]).current_dir(&root)).expect_code(1);
+    assert!(failed.stderr.to_lowercase().contains("certificate"), "{}", failed.stderr);
+}
+
+#[test]
+fn a_busy_registry_is_asked_again() {
+    let sandbox = Sandbox::new();
+    let registry = Fake::start();
+    let root = sandbox.project_with("app", &format!("http://{}/p", registry.host()), "");
+    write(&root.join("types/wit/package.wit"), TYPES);
+    let types = root.join("types/wit").display().to_string();
+    run(sandbox.wash(["wit", "build", "--wit-dir", &types, "--output-file", "types.wasm"]).current_dir(&root))
+        .expect_code(0);
+    registry.publish("p/acme/types", "1.0.0", &std::fs::read(root.join("types.wasm")).unwrap());
+    registry.react(|call| match call.is(Method::GET, "/p/acme/types/") && call.nth == 0 {
+        true => Reaction::Answer(503, vec![], b"busy".to_vec()),
+        false => Reaction::Normal,
+    });
+    run(sandbox.wash(["wit", "add", "acme:types"]).current_dir(&root)).expect_code(0);
+    assert!(read(&root, "wit/deps/acme-types-1.0.0/package.wit").contains("record amount"));
+    let blobs = registry.calls_of(Method::GET, "/p/acme/types/blobs/").len();
+    assert!(blobs >= 4, "settings and content, each asked for again: {blobs}");
+
+    // It is given up when it stays busy, and says why.
+    registry.react(|call| match call.is(Method::GET, "/p/acme/") {
+        true => Reaction::Answer(503, vec![], b"busy".to_vec()),
+        false => Reaction::Normal,
+    });
+    let failed = run(sandbox.wash(["wit", "add", "acme:other"]).current_dir(&root)).expect_code(1);
+    assert!(failed.stderr.contains("503"), "{}", failed.stderr);
+    assert_eq!(registry.calls_of(Method::GET, "/p/acme/other/tags/list").len(), 4);
 }
 
 /// The lock file with a digest that no bytes have.

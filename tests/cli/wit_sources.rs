@@ -149,6 +149,46 @@ fn an_archive_is_locked_by_its_digest_and_kept() {
 }
 
 #[test]
+fn an_archive_comes_over_tls_from_whom_one_trusts() {
+    use crate::support::upstream::{cert_path, certificate, key};
+    let config = rustls::ServerConfig::builder_with_provider(wash::runtime::tls::provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate("server.pem")], key("server-key.pem"))
+        .unwrap();
+    let (config, body) = (
+        std::sync::Arc::new(config),
+        archive(&[("b/wit/billing.wit", BILLING), ("b/wit/deps/types/types.wit", TYPES)]),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}/b.tar.gz", listener.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, stream.unwrap());
+            // A client that does not trust us hangs up here.
+            if stream.read(&mut [0; 4096]).is_ok() {
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+                let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }
+        }
+    });
+    let sandbox = Sandbox::new();
+    let root = sandbox.sourced(&url, &url);
+    let failed = sandbox.fetch(&root, &[]).expect_code(1);
+    assert!(failed.stderr.contains(&format!("error: cannot download `{url}`")), "{}", failed.stderr);
+    assert!(failed.stderr.to_lowercase().contains("certificate"), "{}", failed.stderr);
+    assert!(!root.join("wkg.lock").exists());
+    run(sandbox.wash(["wit", "fetch"]).current_dir(&root).env("WASH_OCI_CA_PATHS", cert_path("ca.pem"))).expect_code(0);
+    assert_eq!(read(&root, "wit/deps/acme-types-1.0.0/types.wit"), TYPES);
+    assert!(read(&root, "wkg.lock").contains(&url));
+    sandbox.fetch(&root, &["--offline", "--locked", "--clean"]).expect_code(0);
+}
+
+#[test]
 fn archives_that_are_none_are_told() {
     let sandbox = Sandbox::new();
     for (status, body, expected) in [

@@ -35,6 +35,21 @@ pub fn probe3() -> Vec<u8> {
     read("wasm32-wasip2/release/probe3.wasm")
 }
 
+/// Does what no component should.
+pub fn rogue() -> Vec<u8> {
+    read("wasm32-wasip2/release/rogue.wasm")
+}
+
+/// Is told of changes in key-value buckets.
+pub fn key_watcher() -> Vec<u8> {
+    read("wasm32-wasip2/release/key_watcher.wasm")
+}
+
+/// Records what it does through `wasi:otel`.
+pub fn recorder() -> Vec<u8> {
+    read("wasm32-wasip2/release/recorder.wasm")
+}
+
 /// Answers messages.
 pub fn echo_worker() -> Vec<u8> {
     read("wasm32-wasip2/release/echo_worker.wasm")
@@ -48,6 +63,21 @@ pub fn shop_front() -> Vec<u8> {
 /// Exports what [`shop_front`] imports, in a newer version.
 pub fn shop_cart() -> Vec<u8> {
     read("wasm32-wasip2/release/shop_cart.wasm")
+}
+
+/// Imports what the plugin of `examples/custom_plugin` provides.
+pub fn table_reader() -> Vec<u8> {
+    read("wasm32-wasip2/release/table_reader.wasm")
+}
+
+/// Answers HTTP requests with the help of [`relay_back`], in WASI 0.3.
+pub fn relay_front() -> Vec<u8> {
+    read("wasm32-wasip2/release/relay_front.wasm")
+}
+
+/// Exports what [`relay_front`] imports.
+pub fn relay_back() -> Vec<u8> {
+    read("wasm32-wasip2/release/relay_back.wasm")
 }
 
 /// A service that does what the variable `SERVICE` says.

@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub mod collector;
 pub mod dev;
 pub mod fake_registry;
 pub mod guests;
@@ -80,7 +81,7 @@ impl Sandbox {
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
             // What cargo and nextest set for the test itself must not reach the guests' toolchains.
-            let ours = ["CARGO_PKG_", "CARGO_BIN_EXE_", "NEXTEST", "WASH_"];
+            let ours = ["CARGO_PKG_", "CARGO_BIN_EXE_", "NEXTEST", "OTEL_", "WASH_"];
             if ours.iter().any(|prefix| name.starts_with(prefix)) || name == "CARGO_MANIFEST_DIR" || name == "CARGO" {
                 command.env_remove(&name);
             }

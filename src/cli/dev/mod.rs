@@ -5,9 +5,10 @@ mod show;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::context::Context;
 use crate::dev::report::Feed;
@@ -15,6 +16,7 @@ use crate::dev::{self, Command, Options};
 use crate::error::{Error, Result};
 use crate::project;
 use crate::shell::Format;
+use crate::telemetry::Telemetry;
 use crate::toolchain::ToolOutput;
 
 #[derive(Debug, clap::Args)]
@@ -49,7 +51,7 @@ pub struct Args {
     open: bool,
 }
 
-pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
+pub fn run(ctx: &Context, start: &Path, args: Args, telemetry: Telemetry) -> Result<()> {
     let flags: Arc<[project::Flag]> = args
         .address
         .map(|address| project::Flag { key: "dev.address", value: address.into(), flag: "--address" })
@@ -70,6 +72,7 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         offline: ctx.offline,
         wit: super::wit_fetch(args.skip_fetch, args.locked),
         cache: ctx.dirs.cache.clone(),
+        observer: telemetry.observer(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -89,6 +92,11 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
         let ended = dev::run(opts, feed, wishes).await;
         drop(keys);
         showing.finish();
+        // Who is asked a second time to stop does not wait for a collector.
+        tokio::select! {
+            _ = tokio::task::spawn_blocking(move || telemetry.end()) => {}
+            () = stop.again() => {}
+        }
         // A quiet end by a signal is an interruption all the same, and its exit code says so.
         ended.and_then(|()| if stop.by_signal() { Err(Error::interrupted()) } else { Ok(()) })
     });
@@ -98,11 +106,24 @@ pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
 }
 
 #[derive(Default)]
-struct StopReason(std::sync::atomic::AtomicBool);
+struct StopReason {
+    by_signal: AtomicBool,
+    signals: Notify,
+}
 
 impl StopReason {
     fn by_signal(&self) -> bool {
-        self.0.load(std::sync::atomic::Ordering::SeqCst)
+        self.by_signal.load(Ordering::SeqCst)
+    }
+
+    fn signal(&self) {
+        self.by_signal.store(true, Ordering::SeqCst);
+        self.signals.notify_waiters();
+    }
+
+    /// Waits for a signal from now on.
+    async fn again(&self) {
+        self.signals.notified().await;
     }
 }
 
@@ -120,13 +141,13 @@ async fn stop_at_signals(commands: mpsc::Sender<Command>, reason: Arc<StopReason
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => {}
             }
-            reason.0.store(true, std::sync::atomic::Ordering::SeqCst);
+            reason.signal();
             let _ = commands.send(Command::Stop).await;
         }
     }
     #[cfg(not(unix))]
     while tokio::signal::ctrl_c().await.is_ok() {
-        reason.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        reason.signal();
         let _ = commands.send(Command::Stop).await;
     }
 }

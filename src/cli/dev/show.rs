@@ -11,7 +11,7 @@ use crate::component::Description;
 use crate::dev::report::{Report, Reporter, Swap};
 use crate::progress::{Busy, Progress};
 use crate::runtime::fault;
-use crate::runtime::observer::{Level, Output, RequestRecord, ServiceRecord, ServiceState, Stream};
+use crate::runtime::observer::{CallId, Level, Output, RequestRecord, ServiceRecord, ServiceState, Stream};
 use crate::shell::{DIM, Format, Shell, error_document, human_size};
 
 /// Shows reports.
@@ -293,6 +293,11 @@ fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
+/// The trace that a call belongs to, as W3C Trace Context writes it.
+fn trace_id(call: CallId) -> Option<String> {
+    call.trace.map(|trace| format!("{:032x}", trace.trace))
+}
+
 /// A report as an event. The names are part of what programs rely on: `docs/dev-loop.md` lists them.
 fn event(report: &Report) -> Value {
     match report {
@@ -330,6 +335,7 @@ fn event(report: &Report) -> Value {
             "event": "request", "method": request.method.as_str(), "path": request.path, "status": request.status,
             "milliseconds": milliseconds(request.time), "generation": request.generation,
             "client_left": request.client_left, "cut": request.cut,
+            "call_id": request.call.number, "trace_id": trace_id(request.call),
         }),
         Report::Output(output) => json!({
             "event": "output", "component": &*output.component, "line": output.line, "context": output.context,
@@ -342,13 +348,14 @@ fn event(report: &Report) -> Value {
                 Stream::Log(level) => Some(level_name(level)),
                 _ => None,
             },
+            "call_id": output.call.number, "trace_id": trace_id(output.call),
         }),
         Report::Fault(fault) => json!({
             "event": "fault", "component": &*fault.component, "what": fault.what, "reason": fault.reason,
             "frames": fault.frames.iter()
                 .map(|frame| json!({"function": frame.function, "location": frame.location}))
                 .collect::<Vec<_>>(),
-            "stderr": fault.stderr,
+            "stderr": fault.stderr, "call_id": fault.call.number, "trace_id": trace_id(fault.call),
         }),
         Report::Network(notice) => json!({
             "event": "network", "component": &*notice.component, "reason": notice.reason, "hint": notice.hint,

@@ -13,6 +13,7 @@ use super::names::ObjectNames;
 use super::outgoing::{self, OutgoingValue};
 use crate::plugins::bindings::wasi::blobstore::{blobstore, container, types};
 use crate::plugins::view::{View, ViewOf, Views};
+use crate::runtime::trace;
 
 /// A guest's container.
 #[derive(Clone)]
@@ -23,6 +24,8 @@ pub struct Container {
     name: Arc<str>,
     /// The largest object, in bytes.
     max_object: Option<u64>,
+    /// Whether it may not be changed.
+    read_only: bool,
 }
 
 /// A guest's list of objects on its way.
@@ -59,12 +62,20 @@ impl View<'_, ForComponent> {
 impl ForComponent {
     /// What a name stands for, whether it is there or not.
     fn container(&self, name: &str) -> Result<Container, String> {
-        let place = self.place(name);
+        let place = self.place(name)?;
         let id = match &place.shared {
             Some(shared) => shared.clone(),
             None => ContainerId::new(self.workload.clone(), name)?,
         };
-        Ok(Container { id, backend: place.backend.clone(), name: name.into(), max_object: place.max_object })
+        let (backend, max_object, read_only) = (place.backend.clone(), place.max_object, place.read_only);
+        Ok(Container { id, backend, name: name.into(), max_object, read_only })
+    }
+
+    /// The same, for a change. Fails where nothing may be changed.
+    fn container_to_change(&self, name: &str) -> Result<Container, String> {
+        let container = self.container(name)?;
+        container.permit_change()?;
+        Ok(container)
     }
 
     fn object(&self, id: blobstore::ObjectId) -> Result<(Container, ObjectId), String> {
@@ -74,7 +85,7 @@ impl ForComponent {
     }
 
     async fn create(&self, name: &str) -> Result<Container, String> {
-        let container = self.container(name)?;
+        let container = self.container_to_change(name)?;
         match container.backend.create_container(&container.id).await? {
             true => Ok(container),
             false => Err(format!("the container `{name}` exists already")),
@@ -89,6 +100,7 @@ impl ForComponent {
 
     async fn copy(&self, from: blobstore::ObjectId, to: blobstore::ObjectId) -> Result<(), String> {
         let ((source, from), (target, to)) = (self.object(from)?, self.object(to)?);
+        target.permit_change()?;
         match Arc::ptr_eq(&source.backend, &target.backend) {
             true => target.backend.copy_object(&from, &to).await,
             false => carry(&source, &from, &target, &to).await,
@@ -97,6 +109,8 @@ impl ForComponent {
 
     async fn rename(&self, from: blobstore::ObjectId, to: blobstore::ObjectId) -> Result<(), String> {
         let ((source, from), (target, to)) = (self.object(from)?, self.object(to)?);
+        source.permit_change()?;
+        target.permit_change()?;
         if Arc::ptr_eq(&source.backend, &target.backend) {
             return target.backend.move_object(&from, &to).await;
         }
@@ -118,6 +132,13 @@ async fn carry(source: &Container, from: &ObjectId, target: &Container, to: &Obj
 }
 
 impl Container {
+    fn permit_change(&self) -> Result<(), String> {
+        match self.read_only {
+            true => Err(format!("access denied: the container `{}` is read-only by its settings", self.name)),
+            false => Ok(()),
+        }
+    }
+
     /// When it was made. Fails where there is none.
     async fn created_at(&self) -> Result<u64, String> {
         self.backend.container(&self.id).await?.ok_or_else(|| no_container(&self.id))
@@ -149,22 +170,22 @@ impl Container {
 
 impl blobstore::Host for View<'_, ForComponent> {
     async fn create_container(&mut self, name: String) -> Reply<Resource<Container>> {
-        let created = self.state.create(&name).await;
+        let created = trace::capability("blobstore", "create-container", &name, self.state.create(&name)).await;
         self.push(created)
     }
 
     async fn get_container(&mut self, name: String) -> Reply<Resource<Container>> {
-        let found = self.state.get(&name).await;
+        let found = trace::capability("blobstore", "get-container", &name, self.state.get(&name)).await;
         self.push(found)
     }
 
     async fn delete_container(&mut self, name: String) -> Reply<()> {
         let state = self.state;
         let deleted = async {
-            let container = state.container(&name)?;
+            let container = state.container_to_change(&name)?;
             container.backend.delete_container(&container.id).await
         };
-        Ok(deleted.await)
+        Ok(trace::capability("blobstore", "delete-container", &name, deleted).await)
     }
 
     async fn container_exists(&mut self, name: String) -> Reply<bool> {
@@ -173,15 +194,17 @@ impl blobstore::Host for View<'_, ForComponent> {
             let container = state.container(&name)?;
             Ok(container.backend.container(&container.id).await?.is_some())
         };
-        Ok(exists.await)
+        Ok(trace::capability("blobstore", "container-exists", &name, exists).await)
     }
 
     async fn copy_object(&mut self, src: blobstore::ObjectId, dest: blobstore::ObjectId) -> Reply<()> {
-        Ok(self.state.copy(src, dest).await)
+        let place = dest.container.clone();
+        Ok(trace::capability("blobstore", "copy-object", &place, self.state.copy(src, dest)).await)
     }
 
     async fn move_object(&mut self, src: blobstore::ObjectId, dest: blobstore::ObjectId) -> Reply<()> {
-        Ok(self.state.rename(src, dest).await)
+        let place = dest.container.clone();
+        Ok(trace::capability("blobstore", "move-object", &place, self.state.rename(src, dest)).await)
     }
 }
 
@@ -206,7 +229,9 @@ impl container::HostContainer for View<'_, ForComponent> {
         start: u64,
         end: u64,
     ) -> Reply<Resource<IncomingValue>> {
-        let value = self.container(&container)?.read(name, Range { first: start, last: end }).await;
+        let container = self.container(&container)?;
+        let read = container.read(name, Range { first: start, last: end });
+        let value = trace::capability("blobstore", "get-data", &container.name, read).await;
         self.push(value)
     }
 
@@ -217,6 +242,9 @@ impl container::HostContainer for View<'_, ForComponent> {
         data: Resource<OutgoingValue>,
     ) -> Reply<()> {
         let container = self.container(&container)?;
+        if let Err(error) = container.permit_change() {
+            return Ok(Err(error));
+        }
         if let Err(error) = container.created_at().await {
             return Ok(Err(error));
         }
@@ -240,22 +268,31 @@ impl container::HostContainer for View<'_, ForComponent> {
 
     async fn delete_objects(&mut self, container: Resource<Container>, names: Vec<String>) -> Reply<()> {
         let container = self.container(&container)?;
-        Ok(container.backend.delete_objects(&container.id, &names).await)
+        let deleted = async {
+            container.permit_change()?;
+            container.backend.delete_objects(&container.id, &names).await
+        };
+        Ok(trace::capability("blobstore", "delete-objects", &container.name, deleted).await)
     }
 
     async fn has_object(&mut self, container: Resource<Container>, name: String) -> Reply<bool> {
         let container = self.container(&container)?;
         let has = async { Ok(container.backend.object(&container.object(name)?).await?.is_some()) };
-        Ok(has.await)
+        Ok(trace::capability("blobstore", "has-object", &container.name, has).await)
     }
 
     async fn object_info(&mut self, container: Resource<Container>, name: String) -> Reply<container::ObjectMetadata> {
-        Ok(self.container(&container)?.info(name).await)
+        let container = self.container(&container)?;
+        Ok(trace::capability("blobstore", "object-info", &container.name, container.info(name)).await)
     }
 
     async fn clear(&mut self, container: Resource<Container>) -> Reply<()> {
         let container = self.container(&container)?;
-        Ok(container.backend.clear_container(&container.id).await)
+        let cleared = async {
+            container.permit_change()?;
+            container.backend.clear_container(&container.id).await
+        };
+        Ok(trace::capability("blobstore", "clear", &container.name, cleared).await)
     }
 
     async fn drop(&mut self, container: Resource<Container>) -> wasmtime::Result<()> {
@@ -309,7 +346,8 @@ impl types::HostOutgoingValue for View<'_, ForComponent> {
 
     async fn finish(&mut self, value: Resource<OutgoingValue>) -> Reply<()> {
         let value = self.table.delete(value)?;
-        Ok(value.finish().await)
+        let place = value.container().unwrap_or_else(|| "".into());
+        Ok(trace::capability("blobstore", "finish", &place, value.finish()).await)
     }
 
     async fn drop(&mut self, value: Resource<OutgoingValue>) -> wasmtime::Result<()> {

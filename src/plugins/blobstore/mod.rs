@@ -12,7 +12,7 @@ pub mod incoming;
 pub mod names;
 pub mod outgoing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub enum Storage {
 }
 
 /// The settings of entries for `wasi:blobstore` that every backend has.
-const SETTINGS: &[&str] = &["backend", "bucket", "max_object_mb"];
+const SETTINGS: &[&str] = &["backend", "bucket", "buckets", "max_object_mb", "read_only"];
 const BACKENDS: &str =
     "the backends of `wasi:blobstore` are `memory`, `filesystem`, `nats`, and `s3`, `gcs`, `azure` with a `url`";
 
@@ -80,7 +80,13 @@ impl Blobstore {
         let entries = entry::by_name(workload, "wasi", "blobstore")?;
         let unnamed = match entries.unnamed {
             Some(entry) => self.place(entry)?,
-            None => Place { backend: self.default.clone(), shared: None, max_object: None },
+            None => Place {
+                backend: self.default.clone(),
+                shared: None,
+                max_object: None,
+                read_only: false,
+                containers: None,
+            },
         };
         let named = entries.named.into_iter().map(|(name, entry)| Ok((name.to_string(), self.place(entry)?)));
         Ok(ForComponent { workload: workload.id(), unnamed, named: named.collect::<Result<_>>()? })
@@ -93,7 +99,9 @@ impl Blobstore {
             Ok(mb @ 1..) => Ok(mb.saturating_mul(1 << 20)),
             _ => Err(format!("`{text}` is no number of MiB")),
         })?;
-        Ok(Place { backend: self.backend(entry)?, shared, max_object })
+        let read_only = entry::flag(entry, "read_only")?;
+        let containers = entry::names_in(entry, "buckets")?.map(Arc::new);
+        Ok(Place { backend: self.backend(entry)?, shared, max_object, read_only, containers })
     }
 
     fn backend(&self, entry: &HostInterface) -> Result<Arc<dyn Backend>> {
@@ -214,11 +222,20 @@ struct Place {
     shared: Option<ContainerId>,
     /// The largest object, in bytes.
     max_object: Option<u64>,
+    /// Whether the component may change nothing.
+    read_only: bool,
+    /// The only containers that it may use; `None`: all.
+    containers: Option<Arc<BTreeSet<String>>>,
 }
 
 impl ForComponent {
-    fn place(&self, name: &str) -> &Place {
-        self.named.get(name).unwrap_or(&self.unnamed)
+    /// Where a container is. Fails where the operator has not listed it.
+    fn place(&self, name: &str) -> Result<&Place, String> {
+        let place = self.named.get(name).unwrap_or(&self.unnamed);
+        match place.containers.as_ref().is_some_and(|listed| !listed.contains(name)) {
+            true => Err(format!("access denied: the container `{name}` is not among the `buckets` of the settings")),
+            false => Ok(place),
+        }
     }
 
     /// The one backend of the component, if it has only one.
@@ -252,6 +269,7 @@ mod tests {
         assert!(refused(&[("backend", "nats")]).contains("needs the setting `url`"));
         assert!(refused(&[("backend", "memory"), ("root", "/x")]).contains("has no setting `root`"));
         assert!(refused(&[("bucket", "a/b")]).contains("cannot be the name of a container"));
+        assert!(refused(&[("read_only", "no")]).contains("write `true` or `false`"));
         assert!(refused(&[("max_object_mb", "0")]).contains("`0` is no number of MiB"));
         assert!(
             refused(&[("url", "http://user:secret@host")]).contains("the setting `url` of `wasi:blobstore` is wrong")

@@ -75,6 +75,11 @@ impl OutgoingValue {
         Ok(())
     }
 
+    /// The container that it was named for.
+    pub fn container(&self) -> Option<Arc<str>> {
+        self.target.as_ref().map(|target| target.object.container.name.clone())
+    }
+
     /// Makes an object of what was written.
     pub async fn finish(mut self) -> Result<(), String> {
         let target = self.target.take();

@@ -85,6 +85,11 @@ pub trait Backend: Send + Sync + 'static {
     /// when something else is there.
     fn swap<'a>(&'a self, bucket: &'a BucketId, key: &'a str, seen: Option<Bytes>, value: Bytes) -> Answer<'a, bool>;
 
+    /// Whether all changes are made by components of this process, so that it knows of each.
+    fn sees_all_changes(&self) -> bool {
+        false
+    }
+
     /// Drops what is only in memory of a workload's data. A persistent backend has nothing to do.
     fn forget(&self, workload: &WorkloadId);
 

@@ -6,10 +6,11 @@ use wasmtime::component::{Linker, Resource};
 
 use super::ForComponent;
 use super::backend::{Error, signed_sum};
-use super::host::{Bucket, Reply as OtherReply, check, checked_value};
+use super::host::{Bucket, Reply as OtherReply, check};
 use crate::plugins::bindings::wasi::keyvalue0_2_0_draft as first;
 use crate::plugins::bindings::wasi::keyvalue0_2_0_draft2::{atomics, batch, store};
 use crate::plugins::view::{View, ViewOf, Views};
+use crate::runtime::trace;
 
 /// How often a change is tried again that others have come between.
 const ATTEMPTS: usize = 100;
@@ -57,10 +58,11 @@ impl Bucket {
     }
 
     async fn add(&self, key: &str, delta: i64) -> Result<i64, Error> {
+        self.rules.permit_change()?;
         for _ in 0..ATTEMPTS {
             let seen = self.value(key).await?;
             let sum = signed_sum(key, seen.as_deref(), delta)?;
-            if self.backend.swap(&self.id, key, seen, Bytes::from(sum.to_string())).await? {
+            if self.swap(key, seen, Bytes::from(sum.to_string())).await? {
                 return Ok(sum);
             }
         }
@@ -112,18 +114,20 @@ impl store::HostBucket for View<'_, ForComponent> {
 impl atomics::Host for View<'_, ForComponent> {
     async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: i64) -> Reply<i64> {
         let bucket = self.table.get(&bucket)?.clone();
-        Ok(bucket.add(&key, delta).await.map_err(store::Error::from))
+        let added = trace::capability("keyvalue", "increment", &bucket.id.name, bucket.add(&key, delta));
+        Ok(added.await.map_err(store::Error::from))
     }
 
     async fn swap(&mut self, cas: Resource<Cas>, value: Vec<u8>) -> wasmtime::Result<Result<(), atomics::CasError>> {
         let Cas { bucket, key, seen } = self.table.delete(cas)?;
         let swapped = async {
-            let value = checked_value(&key, value)?;
-            match bucket.backend.swap(&bucket.id, &key, seen, value).await? {
+            let value = bucket.rules.permit_value(&key, value)?;
+            match bucket.swap(&key, seen, value).await? {
                 true => Ok(None),
                 false => bucket.value(&key).await.map(Some),
             }
         };
+        let swapped = trace::capability("keyvalue", "swap", &bucket.id.name, swapped);
         Ok(match swapped.await {
             Ok(None) => Ok(()),
             Ok(Some(seen)) => Err(atomics::CasError::CasFailed(self.table.push(Cas { bucket, key, seen })?)),

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime::component::{Linker, Resource};
 
-use super::ForComponent;
-use super::backend::{Backend, BucketId, Error, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use super::backend::{Backend, BucketId, Error, MAX_BATCH_BYTES, MAX_KEY_BYTES};
+use super::watch::{Change, Watchers};
+use super::{ForComponent, Rules};
 use crate::plugins::bindings::wasi::keyvalue0_2_0_draft::{atomics, batch, store};
 use crate::plugins::view::{View, ViewOf, Views};
+use crate::runtime::trace;
+use crate::runtime::workload::WorkloadId;
 
 /// What an empty identifier opens.
 const DEFAULT_BUCKET: &str = "default";
@@ -20,6 +23,75 @@ const PAGE: usize = 1000;
 pub struct Bucket {
     pub id: BucketId,
     pub backend: Arc<dyn Backend>,
+    pub rules: Arc<Rules>,
+    /// The workload whose component opened it.
+    pub opened_by: WorkloadId,
+    pub watchers: Arc<Watchers>,
+}
+
+impl Bucket {
+    /// Stores several pairs, and tells of it.
+    pub async fn set_many(&self, pairs: Vec<(String, Bytes)>) -> Result<(), Error> {
+        let told = self.watchers.are_there().then(|| pairs.clone());
+        self.backend.set_many(&self.id, pairs).await?;
+        for (key, value) in told.into_iter().flatten() {
+            self.watchers.tell(self, Change::Set { key, value });
+        }
+        Ok(())
+    }
+
+    /// Deletes several keys, and tells of those that were there.
+    pub async fn delete_many(&self, keys: Vec<String>) -> Result<(), Error> {
+        let mut told = Vec::new();
+        if self.watchers.are_there() {
+            for key in &keys {
+                if self.backend.exists(&self.id, key).await? {
+                    told.push(key.clone());
+                }
+            }
+        }
+        self.backend.delete_many(&self.id, keys).await?;
+        told.into_iter().for_each(|key| self.watchers.tell(self, Change::Deleted { key }));
+        Ok(())
+    }
+
+    /// Adds to a number, and tells of it.
+    pub async fn increment(&self, key: &str, delta: u64) -> Result<u64, Error> {
+        let sum = self.backend.increment(&self.id, key, delta).await?;
+        if self.watchers.are_there() {
+            self.watchers.tell(self, Change::Set { key: key.into(), value: Bytes::from(sum.to_string()) });
+        }
+        Ok(sum)
+    }
+
+    /// Stores a value in place of another, and tells of it; returns whether it did.
+    pub async fn swap(&self, key: &str, seen: Option<Bytes>, value: Bytes) -> Result<bool, Error> {
+        let told = self.watchers.are_there().then(|| value.clone());
+        let swapped = self.backend.swap(&self.id, key, seen, value).await?;
+        if let Some(value) = told.filter(|_| swapped) {
+            self.watchers.tell(self, Change::Set { key: key.into(), value });
+        }
+        Ok(swapped)
+    }
+}
+
+impl Rules {
+    /// Fails where nothing may be changed.
+    pub fn permit_change(&self) -> Result<(), Error> {
+        if self.read_only { Err(Error::AccessDenied) } else { Ok(()) }
+    }
+
+    /// Fails where nothing may be changed, and when a value is too large.
+    pub fn permit_value(&self, key: &str, value: Vec<u8>) -> Result<Bytes, Error> {
+        self.permit_change()?;
+        match value.len() > self.max_value {
+            true => {
+                let (limit, size) = (self.max_value >> 20, value.len());
+                Err(Error::other(format!("the value of `{key}` is larger than {limit} MiB: it has {size} bytes")))
+            }
+            false => Ok(Bytes::from(value)),
+        }
+    }
 }
 
 /// Puts the interfaces into a linker.
@@ -30,10 +102,9 @@ pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForCompon
 }
 
 impl<'a> View<'a, ForComponent> {
-    /// A bucket and the backend that has it, neither borrowed from this view.
-    fn open(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<(BucketId, Arc<dyn Backend>)> {
-        let bucket = self.table.get(bucket)?;
-        Ok((bucket.id.clone(), bucket.backend.clone()))
+    /// A bucket with the backend that has it, not borrowed from this view.
+    fn open(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<Bucket> {
+        Ok(self.table.get(bucket)?.clone())
     }
 }
 
@@ -67,15 +138,17 @@ impl store::Host for View<'_, ForComponent> {
             return Ok(Err(error.into()));
         }
         let identifier = if identifier.is_empty() { DEFAULT_BUCKET } else { &identifier };
-        let (id, backend) = self.state.bucket(identifier);
-        Ok(Ok(self.table.push(Bucket { id, backend })?))
+        match self.state.bucket(identifier) {
+            Ok(bucket) => Ok(Ok(self.table.push(bucket)?)),
+            Err(error) => Ok(Err(error.into())),
+        }
     }
 }
 
 impl store::HostBucket for View<'_, ForComponent> {
     async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Reply<Option<Vec<u8>>> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async {
+        let Bucket { id, backend, .. } = View::open(self, &bucket)?;
+        reply("get", &id, async {
             check("key", &key)?;
             let values = backend.get_many(&id, std::slice::from_ref(&key)).await?;
             Ok(values.into_iter().next().flatten().map(Vec::from))
@@ -84,22 +157,24 @@ impl store::HostBucket for View<'_, ForComponent> {
     }
 
     async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Reply<()> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async { backend.set_many(&id, checked_pairs(vec![(key, value)])?).await }).await
+        let bucket = View::open(self, &bucket)?;
+        reply("set", &bucket.id, async { bucket.set_many(checked_pairs(&bucket.rules, vec![(key, value)])?).await })
+            .await
     }
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Reply<()> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async {
+        let bucket = View::open(self, &bucket)?;
+        reply("delete", &bucket.id, async {
+            bucket.rules.permit_change()?;
             check("key", &key)?;
-            backend.delete_many(&id, vec![key]).await
+            bucket.delete_many(vec![key]).await
         })
         .await
     }
 
     async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Reply<bool> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async {
+        let Bucket { id, backend, .. } = View::open(self, &bucket)?;
+        reply("exists", &id, async {
             check("key", &key)?;
             backend.exists(&id, &key).await
         })
@@ -107,8 +182,8 @@ impl store::HostBucket for View<'_, ForComponent> {
     }
 
     async fn list_keys(&mut self, bucket: Resource<Bucket>, cursor: Option<u64>) -> Reply<store::KeyResponse> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(self.state.page(&*backend, &id, cursor)).await
+        let Bucket { id, backend, .. } = View::open(self, &bucket)?;
+        reply("list-keys", &id, self.state.page(&*backend, &id, cursor)).await
     }
 
     async fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
@@ -119,10 +194,11 @@ impl store::HostBucket for View<'_, ForComponent> {
 
 impl atomics::Host for View<'_, ForComponent> {
     async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: u64) -> Reply<u64> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async {
+        let bucket = View::open(self, &bucket)?;
+        reply("increment", &bucket.id, async {
+            bucket.rules.permit_change()?;
             check("key", &key)?;
-            backend.increment(&id, &key, delta).await
+            bucket.increment(&key, delta).await
         })
         .await
     }
@@ -130,8 +206,8 @@ impl atomics::Host for View<'_, ForComponent> {
 
 impl batch::Host for View<'_, ForComponent> {
     async fn get_many(&mut self, bucket: Resource<Bucket>, keys: Vec<String>) -> Reply<Vec<Option<(String, Vec<u8>)>>> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async {
+        let Bucket { id, backend, .. } = View::open(self, &bucket)?;
+        reply("get-many", &id, async {
             keys.iter().try_for_each(|key| check("key", key))?;
             let values = backend.get_many(&id, &keys).await?;
             let pairs = keys.into_iter().zip(values);
@@ -141,22 +217,27 @@ impl batch::Host for View<'_, ForComponent> {
     }
 
     async fn set_many(&mut self, bucket: Resource<Bucket>, pairs: Vec<(String, Vec<u8>)>) -> Reply<()> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async { backend.set_many(&id, checked_pairs(pairs)?).await }).await
+        let bucket = View::open(self, &bucket)?;
+        reply("set-many", &bucket.id, async { bucket.set_many(checked_pairs(&bucket.rules, pairs)?).await }).await
     }
 
     async fn delete_many(&mut self, bucket: Resource<Bucket>, keys: Vec<String>) -> Reply<()> {
-        let (id, backend) = View::open(self, &bucket)?;
-        reply(async {
+        let bucket = View::open(self, &bucket)?;
+        reply("delete-many", &bucket.id, async {
+            bucket.rules.permit_change()?;
             keys.iter().try_for_each(|key| check("key", key))?;
-            backend.delete_many(&id, keys).await
+            bucket.delete_many(keys).await
         })
         .await
     }
 }
 
-async fn reply<T>(result: impl Future<Output = Result<T, Error>>) -> Reply<T> {
-    Ok(result.await.map_err(store::Error::from))
+async fn reply<T>(
+    operation: &'static str,
+    bucket: &BucketId,
+    result: impl Future<Output = Result<T, Error>>,
+) -> Reply<T> {
+    Ok(trace::capability("keyvalue", operation, &bucket.name, result).await.map_err(store::Error::from))
 }
 
 /// Fails when a key or an identifier is too long.
@@ -171,12 +252,12 @@ pub fn check(what: &str, name: &str) -> Result<(), Error> {
     }
 }
 
-fn checked_pairs(pairs: Vec<(String, Vec<u8>)>) -> Result<Vec<(String, Bytes)>, Error> {
+fn checked_pairs(rules: &Rules, pairs: Vec<(String, Vec<u8>)>) -> Result<Vec<(String, Bytes)>, Error> {
     let mut total = 0;
     let mut checked = Vec::with_capacity(pairs.len());
     for (key, value) in pairs {
         check("key", &key)?;
-        let value = checked_value(&key, value)?;
+        let value = rules.permit_value(&key, value)?;
         total += value.len();
         checked.push((key, value));
     }
@@ -185,17 +266,6 @@ fn checked_pairs(pairs: Vec<(String, Vec<u8>)>) -> Result<Vec<(String, Bytes)>, 
         return Err(Error::other(format!("the values are more than {limit} MiB together: use smaller batches")));
     }
     Ok(checked)
-}
-
-/// Fails when a value is too large.
-pub fn checked_value(key: &str, value: Vec<u8>) -> Result<Bytes, Error> {
-    match value.len() > MAX_VALUE_BYTES {
-        true => {
-            let (limit, size) = (MAX_VALUE_BYTES >> 20, value.len());
-            Err(Error::other(format!("the value of `{key}` is larger than {limit} MiB: it has {size} bytes")))
-        }
-        false => Ok(Bytes::from(value)),
-    }
 }
 
 impl From<Error> for store::Error {
@@ -210,6 +280,7 @@ impl From<Error> for store::Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MAX_VALUE_BYTES;
     use super::super::tests::in_memory;
     use super::*;
     use crate::plugins::bindings::wasi::keyvalue0_2_0_draft::atomics::Host as _;

@@ -10,8 +10,9 @@ mod conformance;
 mod cursors;
 pub mod draft2;
 pub mod host;
+pub mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use super::remote::{ServerUrl, Servers};
 pub use backend::{Backend, BucketId, Error, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use backends::{file::File, memory::Memory, nats::NatsBuckets, redis::RedisBuckets};
 use cursors::Cursors;
+use watch::Watchers;
 
 /// Where a host keeps key-value data for which a workload does not say it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +41,9 @@ pub enum Storage {
 }
 
 /// The settings of an entry for `wasi:keyvalue`.
-const SETTINGS: &[&str] = &["backend", "bucket", "prefix", "root", "url"];
+const SETTINGS: &[&str] = &["backend", "bucket", "buckets", "max_value_mb", "prefix", "read_only", "root", "url"];
+/// Those that every backend has.
+const OF_ALL: &[&str] = &["bucket", "buckets", "max_value_mb", "read_only"];
 const BACKENDS: &str = "the backends of `wasi:keyvalue` are `memory`, `filesystem`, `nats`, `redis`";
 
 /// The capability on one host.
@@ -50,6 +54,7 @@ pub struct Keyvalue {
     default: Arc<dyn Backend>,
     memory: Arc<Memory>,
     cursors: Arc<Cursors>,
+    watchers: Arc<Watchers>,
 }
 
 impl Keyvalue {
@@ -60,7 +65,14 @@ impl Keyvalue {
     pub fn new(storage: &Storage, servers: &Servers) -> Result<Self> {
         let memory = Arc::<Memory>::default();
         let default = open(storage, servers, &memory)?;
-        Ok(Keyvalue { storage: storage.clone(), servers: servers.clone(), default, memory, cursors: Arc::default() })
+        Ok(Keyvalue {
+            storage: storage.clone(),
+            servers: servers.clone(),
+            default,
+            memory,
+            cursors: Arc::default(),
+            watchers: Arc::default(),
+        })
     }
 
     /// The same capability with another storage. What is in memory stays there.
@@ -74,7 +86,7 @@ impl Keyvalue {
         let entries = entry::by_name(workload, "wasi", "keyvalue")?;
         let unnamed = match entries.unnamed {
             Some(entry) => self.place(entry)?,
-            None => Place { backend: self.default.clone(), bucket: None },
+            None => Place { backend: self.default.clone(), bucket: None, rules: Arc::default() },
         };
         let named = entries.named.into_iter().map(|(name, entry)| Ok((name.to_string(), self.place(entry)?)));
         Ok(ForComponent {
@@ -82,7 +94,35 @@ impl Keyvalue {
             unnamed,
             named: named.collect::<Result<_>>()?,
             cursors: self.cursors.clone(),
+            watchers: self.watchers.clone(),
         })
+    }
+
+    /// Who is told of changes.
+    pub fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+
+    /// Fails when something that the workload may open has a backend that others change without our
+    /// knowing: its component `watcher` would miss that.
+    pub fn check_watchable(&self, workload: &Workload, watcher: &str) -> Result<()> {
+        let configured = self.configure(workload)?;
+        let unnamed = std::iter::once(("", &configured.unnamed));
+        let named = configured.named.iter().map(|(name, place)| (name.as_str(), place));
+        for (name, place) in unnamed.chain(named) {
+            if !place.backend.sees_all_changes() {
+                let of = match name {
+                    "" => "the key-value data".to_string(),
+                    name => format!("the entry `{name}` of `wasi:keyvalue`"),
+                };
+                return Err(WashError::failed(format!(
+                    "not supported yet: `{watcher}` exports `wasi:keyvalue/watcher`, and {of} is on a server"
+                ))
+                .cause("others change it, too, and the watcher would not be told of that")
+                .hint("keep it in memory or in a folder: `wasi_keyvalue_path: .wash/keyvalue` below `dev`"));
+            }
+        }
+        Ok(())
     }
 
     /// Where the buckets of an entry are.
@@ -92,7 +132,16 @@ impl Keyvalue {
             "" => Err("it is empty".into()),
             name => Ok(Arc::<str>::from(name)),
         })?;
-        Ok(Place { backend: self.backend(entry)?, bucket })
+        let max_value = entry::setting(entry, "max_value_mb", |text| match text.parse::<usize>() {
+            Ok(mb) if (1..=MAX_VALUE_BYTES >> 20).contains(&mb) => Ok(mb << 20),
+            _ => Err(format!("`{text}` is no number of MiB from 1 to {}", MAX_VALUE_BYTES >> 20)),
+        })?;
+        let rules = Rules {
+            read_only: entry::flag(entry, "read_only")?,
+            buckets: entry::names_in(entry, "buckets")?,
+            max_value: max_value.unwrap_or(MAX_VALUE_BYTES),
+        };
+        Ok(Place { backend: self.backend(entry)?, bucket, rules: Arc::new(rules) })
     }
 
     fn backend(&self, entry: &HostInterface) -> Result<Arc<dyn Backend>> {
@@ -111,15 +160,15 @@ impl Keyvalue {
             (None, _) => return Ok(self.default.clone()),
         };
         let settings: &[&str] = match backend {
-            "memory" | "in-memory" | "in_memory" => &["bucket"],
-            "filesystem" | "file" => &["bucket", "root"],
-            "nats" => &["bucket", "url"],
-            "redis" => &["bucket", "prefix", "url"],
+            "memory" | "in-memory" | "in_memory" => &[],
+            "filesystem" | "file" => &["root"],
+            "nats" => &["url"],
+            "redis" => &["prefix", "url"],
             other => {
                 return Err(WashError::usage(format!("`wasi:keyvalue` has no backend `{other}`")).hint(BACKENDS));
             }
         };
-        entry::check_backend_settings(entry, backend, settings)?;
+        entry::check_backend_settings(entry, backend, &[OF_ALL, settings].concat())?;
         match backend {
             "filesystem" | "file" => match (entry::setting(entry, "root", absolute)?, &self.storage) {
                 (Some(root), _) => Ok(File::open(&root)?),
@@ -151,6 +200,7 @@ impl Keyvalue {
     /// Drops what is only in memory.
     pub fn forget(&self, workload: &WorkloadId) {
         self.memory.forget(workload);
+        self.watchers.forget(workload);
         self.cursors.forget(workload);
     }
 
@@ -193,6 +243,7 @@ pub struct ForComponent {
     unnamed: Place,
     named: BTreeMap<String, Place>,
     cursors: Arc<Cursors>,
+    watchers: Arc<Watchers>,
 }
 
 /// Where buckets are.
@@ -202,17 +253,44 @@ struct Place {
     /// The one bucket that is opened, whatever the component calls it: it is shared by all who are
     /// given it. Without one, the workload has buckets of its own.
     bucket: Option<Arc<str>>,
+    rules: Arc<Rules>,
+}
+
+/// What a component may do with the buckets of an entry.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// It may change nothing.
+    read_only: bool,
+    /// The only identifiers that it may open; `None`: all.
+    buckets: Option<BTreeSet<String>>,
+    /// The largest value, in bytes.
+    max_value: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules { read_only: false, buckets: None, max_value: MAX_VALUE_BYTES }
+    }
 }
 
 impl ForComponent {
-    /// What an identifier opens.
-    fn bucket(&self, identifier: &str) -> (BucketId, Arc<dyn Backend>) {
+    /// What an identifier opens. Fails where the operator has not listed it.
+    fn bucket(&self, identifier: &str) -> Result<host::Bucket, Error> {
         let place = self.named.get(identifier).unwrap_or(&self.unnamed);
+        if place.rules.buckets.as_ref().is_some_and(|allowed| !allowed.contains(identifier)) {
+            return Err(Error::AccessDenied);
+        }
         let id = match &place.bucket {
             Some(name) => BucketId { workload: WorkloadId::shared(), name: name.clone() },
             None => BucketId { workload: self.workload.clone(), name: identifier.into() },
         };
-        (id, place.backend.clone())
+        Ok(host::Bucket {
+            id,
+            backend: place.backend.clone(),
+            rules: place.rules.clone(),
+            opened_by: self.workload.clone(),
+            watchers: self.watchers.clone(),
+        })
     }
 }
 
@@ -247,12 +325,12 @@ pub mod tests {
     }
 
     async fn set(state: &ForComponent, identifier: &str, value: &'static str) {
-        let (id, backend) = state.bucket(identifier);
+        let host::Bucket { id, backend, .. } = state.bucket(identifier).unwrap();
         backend.set_many(&id, vec![("k".into(), Bytes::from(value))]).await.unwrap();
     }
 
     async fn get(state: &ForComponent, identifier: &str) -> Option<Bytes> {
-        let (id, backend) = state.bucket(identifier);
+        let host::Bucket { id, backend, .. } = state.bucket(identifier).unwrap();
         backend.get_many(&id, &["k".into()]).await.unwrap().pop().unwrap()
     }
 
@@ -290,6 +368,14 @@ pub mod tests {
     }
 
     #[test]
+    fn only_listed_buckets_can_be_opened() {
+        let entries: &[Entry<'_>] = &[(None, &[("buckets", "orders, carts")])];
+        let state = in_memory().configure(&with_entries("a", entries)).unwrap();
+        assert!(state.bucket("orders").is_ok() && state.bucket("carts").is_ok());
+        assert_eq!(state.bucket("other").err(), Some(Error::AccessDenied));
+    }
+
+    #[test]
     fn what_is_wrong_with_an_entry_is_said_with_what_would_be_right() {
         assert_eq!(
             refused(&[("backend", "mongo")]),
@@ -310,5 +396,8 @@ pub mod tests {
         assert!(refused(&[("backend", "nats"), ("url", "redis://user:secret@host")]).contains("begins with `redis:`"));
         assert!(refused(&[("root", "data")]).contains("`data` is not an absolute path"));
         assert!(refused(&[("bucket", "")]).contains("it is empty"));
+        assert!(refused(&[("read_only", "yes")]).contains("write `true` or `false`"));
+        assert!(refused(&[("buckets", "a,")]).contains("names with commas"));
+        assert!(refused(&[("max_value_mb", "65")]).contains("from 1 to 64"));
     }
 }

@@ -1,15 +1,17 @@
 //! What carries the messages of `wasmcloud:messaging`, in plain types.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http::HeaderMap;
 
 use super::subject::Pattern;
 use crate::runtime::workload::WorkloadId;
 
-/// How many messages of one subscription are handled at one time.
+/// How many messages of one subscription are handled at one time, unless it says otherwise.
 pub const IN_FLIGHT: usize = 64;
 /// Why everything fails in a workload that does not run any more.
 pub const STOPPED: &str = "the workload has been stopped";
@@ -33,6 +35,8 @@ pub struct BrokerMessage {
     pub body: Bytes,
     /// The subject that an answer goes to.
     pub reply_to: Option<String>,
+    /// The place in a trace, as headers. Empty where nobody records one.
+    pub trace: HeaderMap,
 }
 
 /// Receives messages: a component that can be called.
@@ -54,6 +58,10 @@ pub struct Subscription {
     pub group: Option<String>,
     /// Where several hosts run the workload, each of them is given each message.
     pub broadcast: bool,
+    /// How many messages are handled at one time.
+    pub in_flight: usize,
+    /// How long a message may wait for its turn; then it is thrown away. `None`: as long as it takes.
+    pub admission_wait: Option<Duration>,
     /// Who is called.
     pub handler: Arc<dyn Handler>,
 }
@@ -76,11 +84,32 @@ pub trait Broker: Send + Sync + 'static {
     /// handled it. Nobody may subscribe. Fails when somebody does not keep up.
     fn publish(&self, message: BrokerMessage) -> Answer<'_, ()>;
 
-    /// Sends a message and returns the first answer. Fails at once when nobody subscribes; and when
+    /// Sends a message, with a subject for answers of its own, and returns the first of them. Fails at once when nobody subscribes; and when
     /// everyone has failed, where the backend hears of that.
-    fn request(&self, subject: String, body: Bytes, timeout: Duration) -> Answer<'_, BrokerMessage>;
+    fn request(&self, message: BrokerMessage, timeout: Duration) -> Answer<'_, BrokerMessage>;
 
     /// Replaces all subscriptions in one step. Messages that are being handled stay where they are;
     /// those that wait go to the new handlers.
     fn replace_subscriptions(&self, subscriptions: Vec<Subscription>);
+
+    /// Whether others may send and see what is sent here.
+    fn is_common(&self) -> bool {
+        false
+    }
+}
+
+/// Counts messages that were thrown away because their turn did not come in time.
+#[derive(Default)]
+pub struct Shed(AtomicU64);
+
+impl Shed {
+    /// Counts one more, and warns at the first, second, fourth, … of a subscription.
+    pub fn count(&self, name: &str, wait: Duration) -> String {
+        let count = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        let reason = format!("`{name}` was busy for longer than {} s (`admission_wait`)", wait.as_secs());
+        if count.is_power_of_two() {
+            tracing::warn!("{count} messages thrown away so far: {reason}");
+        }
+        reason
+    }
 }

@@ -47,6 +47,8 @@ every_backend! {
     an_answer_that_comes_too_late_goes_nowhere
     workloads_are_apart
     messages_that_wait_go_to_the_new_handler
+    a_handler_is_given_as_many_messages_at_a_time_as_it_wants
+    a_trace_goes_with_its_message
     a_forgotten_workload_fails_what_waits
     nothing_is_lost_while_handlers_are_replaced
     ; but nats:
@@ -107,7 +109,11 @@ fn subscription(
     let (messages, inbox) = mpsc::unbounded_channel();
     let patterns = patterns.iter().map(|pattern| Pattern::new(pattern).unwrap()).collect();
     let handler = Arc::new(Told { messages, then });
-    (Subscription { name: name.into(), patterns, group: None, broadcast: false, handler }, inbox)
+    let (in_flight, admission_wait) = (IN_FLIGHT, None);
+    (
+        Subscription { name: name.into(), patterns, group: None, broadcast: false, in_flight, admission_wait, handler },
+        inbox,
+    )
 }
 
 /// A handler that only listens.
@@ -123,7 +129,7 @@ fn echo(broker: &Arc<dyn Broker>, name: &'static str, patterns: &[&str]) -> (Sub
         async move {
             let subject = message.reply_to.ok_or("nobody waits")?;
             let body = Bytes::from([name.as_bytes(), b": ", &message.body].concat());
-            broker.upgrade().ok_or("gone")?.publish(BrokerMessage { subject, body, reply_to: None }).await
+            broker.upgrade().ok_or("gone")?.publish(bare(subject, body)).await
         }
         .boxed()
     })
@@ -147,11 +153,15 @@ fn broker(subject: &Subject) -> Arc<dyn Broker> {
 }
 
 fn to(subject: &str, body: &str) -> BrokerMessage {
-    BrokerMessage { subject: subject.into(), body: Bytes::from(body.to_string()), reply_to: None }
+    bare(subject.into(), Bytes::from(body.to_string()))
+}
+
+fn bare(subject: String, body: Bytes) -> BrokerMessage {
+    BrokerMessage { subject, body, reply_to: None, trace: http::HeaderMap::new() }
 }
 
 async fn request(broker: &Arc<dyn Broker>, subject: &str, body: &'static str) -> Result<Bytes, String> {
-    broker.request(subject.into(), body.into(), LONG).await.map(|answer| answer.body)
+    broker.request(bare(subject.into(), body.into()), LONG).await.map(|answer| answer.body)
 }
 
 fn received(inbox: &mut Inbox) -> Vec<Bytes> {
@@ -270,7 +280,7 @@ async fn a_request_whose_handler_breaks_fails(subject: &Subject) {
 async fn a_request_times_out(subject: &Subject) {
     let broker = broker(subject);
     broker.replace_subscriptions(vec![listener("worker", &[">"]).0]);
-    let error = broker.request("tasks.a".into(), Bytes::new(), Duration::from_millis(1)).await.unwrap_err();
+    let error = broker.request(to("tasks.a", ""), Duration::from_millis(1)).await.unwrap_err();
     assert_eq!(error, "no answer from `tasks.a` within 1 ms");
 }
 
@@ -278,7 +288,7 @@ async fn an_answer_that_comes_too_late_goes_nowhere(subject: &Subject) {
     let broker = broker(subject);
     let (worker, mut inbox) = listener("worker", &[">"]);
     broker.replace_subscriptions(vec![worker]);
-    broker.request("tasks.a".into(), Bytes::new(), Duration::from_millis(1)).await.unwrap_err();
+    broker.request(to("tasks.a", ""), Duration::from_millis(1)).await.unwrap_err();
     let reply_to = inbox.recv().await.unwrap().reply_to.unwrap();
     broker.publish(to(&reply_to, "late")).await.unwrap();
     broker.publish(to("end", "end")).await.unwrap();
@@ -317,6 +327,37 @@ async fn messages_that_wait_go_to_the_new_handler(subject: &Subject) {
     }
     assert_eq!(handled.len(), busy + 10);
     assert!(received(&mut olds).is_empty());
+}
+
+async fn a_handler_is_given_as_many_messages_at_a_time_as_it_wants(subject: &Subject) {
+    let broker = broker(subject);
+    let gate = Arc::new(Semaphore::new(0));
+    let (one, mut inbox) = waiting("worker", &gate);
+    broker.replace_subscriptions(vec![Subscription { in_flight: 1, ..one.clone() }]);
+    for n in 0..4 {
+        broker.publish(to("tasks.a", &n.to_string())).await.unwrap();
+    }
+    assert_eq!(inbox.recv().await.unwrap().body, "0");
+    // The second comes when the first is done, and no other before.
+    gate.add_permits(1);
+    assert_eq!(inbox.recv().await.unwrap().body, "1");
+    assert!(received(&mut inbox).is_empty());
+    gate.add_permits(3);
+    assert_eq!(inbox.recv().await.unwrap().body, "2");
+    assert_eq!(inbox.recv().await.unwrap().body, "3");
+}
+
+async fn a_trace_goes_with_its_message(subject: &Subject) {
+    let broker = broker(subject);
+    let (worker, mut inbox) = listener("worker", &[">"]);
+    broker.replace_subscriptions(vec![worker]);
+    let mut message = to("tasks.a", "x");
+    message.trace.insert("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().unwrap());
+    broker.publish(message.clone()).await.unwrap();
+    assert_eq!(inbox.recv().await.unwrap().trace, message.trace);
+    let unanswered = broker.request(message.clone(), Duration::from_millis(1));
+    assert!(unanswered.await.is_err());
+    assert_eq!(inbox.recv().await.unwrap().trace, message.trace);
 }
 
 async fn a_forgotten_workload_fails_what_waits(subject: &Subject) {

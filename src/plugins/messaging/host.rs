@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use http::HeaderMap;
 use wasmtime::component::Linker;
 
 use super::ForComponent;
@@ -10,6 +10,7 @@ use super::backend::BrokerMessage;
 use super::subject;
 use crate::plugins::bindings::wasmcloud::messaging::{consumer, types};
 use crate::plugins::view::{View, ViewOf, Views};
+use crate::runtime::trace;
 
 /// The largest body, in bytes: the most that a NATS server is advised to allow.
 const MAX_BODY: usize = 8 << 20;
@@ -37,7 +38,10 @@ impl consumer::Host for View<'_, ForComponent> {
                 return Err(format!("the time-out must be from 1 to {MAX_TIMEOUT_MS} ms: it is {timeout_ms}"));
             }
             let timeout = Duration::from_millis(timeout_ms.into());
-            let answer = self.state.broker.request(subject, Bytes::from(body), timeout).await?;
+            let span = trace::message("request", "client", &subject, body.len());
+            let mut message = BrokerMessage { subject, body: body.into(), reply_to: None, trace: HeaderMap::new() };
+            trace::pass_on(&span, &mut message.trace);
+            let answer = trace::watched(span, self.state.broker.request(message, timeout)).await?;
             Ok(answer.into())
         };
         Ok(answer.await)
@@ -49,7 +53,10 @@ impl consumer::Host for View<'_, ForComponent> {
             if let Some(reply_to) = &message.reply_to {
                 subject::check(reply_to).map_err(|error| format!("reply-to: {error}"))?;
             }
-            self.state.broker.publish(message.into()).await
+            let span = trace::message("publish", "producer", &message.subject, message.body.len());
+            let mut message = BrokerMessage::from(message);
+            trace::pass_on(&span, &mut message.trace);
+            trace::watched(span, self.state.broker.publish(message)).await
         };
         Ok(published.await)
     }
@@ -65,7 +72,12 @@ fn check(subject: &str, body: &[u8]) -> Result<(), String> {
 
 impl From<types::BrokerMessage> for BrokerMessage {
     fn from(message: types::BrokerMessage) -> Self {
-        BrokerMessage { subject: message.subject, body: message.body.into(), reply_to: message.reply_to }
+        BrokerMessage {
+            subject: message.subject,
+            body: message.body.into(),
+            reply_to: message.reply_to,
+            trace: HeaderMap::new(),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod subject;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::runtime::workload::{Workload, WorkloadId};
@@ -34,14 +35,17 @@ pub enum Transport {
 }
 
 /// The settings of an entry for `wasmcloud:messaging`.
-const SETTINGS: &[&str] = &[BACKEND, BROADCAST, CONSUMER_GROUP, PREFIX, SUBSCRIPTIONS, URL];
+const SETTINGS: &[&str] =
+    &[ADMISSION_WAIT, BACKEND, BROADCAST, CONSUMER_GROUP, MAX_IN_FLIGHT, PREFIX, SUBSCRIPTIONS, URL];
 /// Those that only an entry with the interface `handler` has.
-const OF_HANDLERS: &[&str] = &[BROADCAST, CONSUMER_GROUP, SUBSCRIPTIONS];
+const OF_HANDLERS: &[&str] = &[ADMISSION_WAIT, BROADCAST, CONSUMER_GROUP, MAX_IN_FLIGHT, SUBSCRIPTIONS];
 /// Those that say what carries the messages.
 const OF_TRANSPORT: &[&str] = &[BACKEND, PREFIX, URL];
+const ADMISSION_WAIT: &str = "admission_wait";
 const BACKEND: &str = "backend";
 const BROADCAST: &str = "broadcast";
 const CONSUMER_GROUP: &str = "consumer_group";
+const MAX_IN_FLIGHT: &str = "max_in_flight";
 const PREFIX: &str = "prefix";
 const SUBSCRIPTIONS: &str = "subscriptions";
 const URL: &str = "url";
@@ -129,6 +133,28 @@ impl Messaging {
         }
     }
 
+    /// What the workload's handlers subscribe to.
+    ///
+    /// Fails when they would be given everything that anybody sends through a NATS server: on a server that
+    /// is shared, a workload sees of others only what the operator has named.
+    pub fn subscribed(&self, workload: &Workload) -> Result<Subscribed> {
+        let subscribed = subscriptions_of(workload)?;
+        let of = |setting: &str| {
+            entry::of(workload, "wasmcloud", "messaging").any(|entry| entry.config.contains_key(setting))
+        };
+        if self.broker(workload)?.is_common() && !of(SUBSCRIPTIONS) {
+            return Err(Error::usage(
+                "the handlers of messages would be given everything on the NATS server, also of others",
+            )
+            .hint(format!(
+                "name what they are for: `{SUBSCRIPTIONS}: tasks.>` in the `config` of an entry for \
+                     `wasmcloud:messaging` with `interfaces: [handler]` (`>` is everything)"
+            ))
+            .hint(format!("or have subjects of its own for the workload: `{PREFIX}: NAME`")));
+        }
+        Ok(subscribed)
+    }
+
     fn nats(&self, url: &ServerUrl, prefix: Option<String>) -> Result<Arc<NatsMessages>> {
         let server = self.servers.connections.nats(url)?;
         let mut brokers = self.lock();
@@ -183,13 +209,28 @@ pub struct Subscribed {
     pub group: Option<String>,
     /// Every host that runs the workload is given each message.
     pub broadcast: bool,
+    /// How many messages one handler is given at one time.
+    pub in_flight: usize,
+    /// How long a message may wait for its turn; then it is thrown away. `None`: as long as it takes.
+    pub admission_wait: Option<Duration>,
 }
+
+/// The most that `max_in_flight` may be: instances cost memory.
+const MOST_IN_FLIGHT: usize = 4096;
+/// The most seconds that `admission_wait` may be: ten minutes.
+const MOST_ADMISSION_WAIT: u64 = 600;
 
 /// Returns what the workload's handlers subscribe to: the settings `subscriptions` (patterns with commas
 /// between them), `consumer_group` and `broadcast` of its entries that have the interface `handler`; everything,
 /// where no entry says it.
 pub fn subscriptions_of(workload: &Workload) -> Result<Subscribed> {
-    let mut subscribed = Subscribed { patterns: Vec::new(), group: None, broadcast: false };
+    let mut subscribed = Subscribed {
+        patterns: Vec::new(),
+        group: None,
+        broadcast: false,
+        in_flight: backend::IN_FLIGHT,
+        admission_wait: None,
+    };
     for entry in entry::of(workload, "wasmcloud", "messaging") {
         entry::check_settings(entry, SETTINGS)?;
         if let Some(setting) = OF_HANDLERS.iter().find(|setting| entry.config.contains_key(**setting))
@@ -217,10 +258,18 @@ pub fn subscriptions_of(workload: &Workload) -> Result<Subscribed> {
             }
             subscribed.group = Some(group.clone());
         }
-        subscribed.broadcast |= entry::setting(entry, BROADCAST, |text| {
-            text.parse::<bool>().map_err(|_| format!("write `true` or `false`, not `{text}`"))
-        })?
-        .unwrap_or_default();
+        subscribed.broadcast |= entry::flag(entry, BROADCAST)?;
+        let in_flight = entry::setting(entry, MAX_IN_FLIGHT, |text| match text.parse() {
+            Ok(number @ 1..=MOST_IN_FLIGHT) => Ok(number),
+            _ => Err(format!("write a number from 1 to {MOST_IN_FLIGHT}, not `{text}`")),
+        })?;
+        subscribed.in_flight = in_flight.unwrap_or(subscribed.in_flight);
+        let wait = entry::setting(entry, ADMISSION_WAIT, |text| {
+            let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok();
+            let time = seconds.filter(|seconds| (1..=MOST_ADMISSION_WAIT).contains(seconds)).map(Duration::from_secs);
+            time.ok_or_else(|| format!("write seconds from 1 to {MOST_ADMISSION_WAIT}, e.g. `30s`, not `{text}`"))
+        })?;
+        subscribed.admission_wait = wait.or(subscribed.admission_wait);
     }
     if subscribed.broadcast && subscribed.group.is_some() {
         return Err(Error::usage(format!("`{BROADCAST}` and `{CONSUMER_GROUP}` of `wasmcloud:messaging` contradict"))
@@ -286,6 +335,32 @@ mod tests {
         assert_eq!(group("workers").unwrap().as_deref(), Some("workers"));
         assert!(group("").is_err());
         assert!(group("a b").is_err());
+    }
+
+    #[test]
+    fn a_handler_may_be_given_fewer_messages_at_a_time_and_only_fresh_ones() {
+        let of = |config: &[(&str, &str)]| subscriptions_of(&workload(&["handler"], config));
+        let subscribed = of(&[("max_in_flight", "3"), ("admission_wait", "30s")]).unwrap();
+        assert_eq!((subscribed.in_flight, subscribed.admission_wait), (3, Some(Duration::from_secs(30))));
+        assert_eq!(of(&[]).unwrap().in_flight, backend::IN_FLIGHT);
+        for wrong in
+            [("max_in_flight", "0"), ("max_in_flight", "x"), ("admission_wait", "601"), ("admission_wait", "1m")]
+        {
+            assert!(of(&[wrong]).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn handlers_on_a_common_server_name_what_they_want() {
+        let messaging = Messaging::new(&Transport::Memory, &Servers::default());
+        let of = |config: &[(&str, &str)]| messaging.subscribed(&workload(&["handler"], config));
+        let url = ("url", "nats://127.0.0.1:1");
+        assert!(of(&[]).is_ok(), "in memory, messages are the workload's own");
+        let error = of(&[url]).unwrap_err();
+        assert!(error.message().contains("everything on the NATS server"), "{error}");
+        assert!(error.hints().iter().any(|hint| hint.contains("subscriptions: tasks.>")), "{:?}", error.hints());
+        assert!(of(&[url, ("subscriptions", ">")]).is_ok());
+        assert!(of(&[url, ("prefix", "shop")]).is_ok());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -56,11 +58,33 @@ pub struct Limited {
     body: Incoming,
     left: Option<u64>,
     limit: u64,
+    awaited: Awaited,
+}
+
+/// Whether a guest waits for more of a request's body, which its client has not sent.
+#[derive(Clone, Debug, Default)]
+pub struct Awaited(Option<Arc<AtomicBool>>);
+
+impl Awaited {
+    pub fn is_so(&self) -> bool {
+        self.0.as_ref().is_some_and(|awaited| awaited.load(Relaxed))
+    }
+
+    fn set(&self, awaited: bool) {
+        if let Some(flag) = &self.0 {
+            flag.store(awaited, Relaxed);
+        }
+    }
 }
 
 impl Limited {
     pub fn new(body: Incoming, limit: Option<u64>) -> Self {
-        Limited { body, left: limit, limit: limit.unwrap_or_default() }
+        let awaited = Awaited((!body.is_end_stream()).then(Arc::default));
+        Limited { body, left: limit, limit: limit.unwrap_or_default(), awaited }
+    }
+
+    pub fn awaited(&self) -> Awaited {
+        self.awaited.clone()
     }
 }
 
@@ -69,7 +93,9 @@ impl Body for Limited {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = futures::ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        self.awaited.set(frame.is_pending());
+        let frame = futures::ready!(frame);
         if let (Some(Ok(frame)), Some(left)) = (&frame, self.left) {
             let length = frame.data_ref().map_or(0, |data| data.len() as u64);
             match left.checked_sub(length) {

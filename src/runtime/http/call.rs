@@ -8,7 +8,8 @@ use futures::future::Future;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::{Instrument, Span};
 use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
@@ -16,19 +17,23 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use super::Body;
 use super::admission::{self, Limited};
 use super::instance::{self, Answer, Instance, Warm};
+use super::shared::Shared;
 use super::streaming::Streaming;
 use crate::runtime::capability::{Capabilities, GuestOf};
+use crate::runtime::cpu;
 use crate::runtime::fault;
-use crate::runtime::observer::{Fault, Observer, RequestRecord};
+use crate::runtime::observer::{CallId, Fault, Observer, RequestRecord};
 use crate::runtime::prepare::Prepared;
 use crate::runtime::stdio::CallOutput;
+use crate::runtime::trace;
 
 /// A component that answers HTTP requests.
 pub struct HttpComponent<C: Capabilities> {
     component: Arc<Prepared<C>>,
     pre: Arc<ProxyPre<GuestOf<C>>>,
     warm: Arc<Warm<C>>,
-    in_flight: Arc<Semaphore>,
+    /// Instances with several requests at a time, where the component may have them.
+    shared: Option<Box<Shared<C>>>,
     /// Which version of the workload this is; stamped on every request's record.
     generation: u64,
 }
@@ -40,6 +45,8 @@ pub enum NoAnswer {
     Busy,
     /// The request's body is longer than permitted.
     TooLarge,
+    /// The client did not send the body that the component waited for.
+    ClientStalled,
     /// The component did not answer in time.
     TimedOut(Arc<Fault>),
     /// The component trapped, gave an error code or gave nothing at all.
@@ -52,6 +59,7 @@ impl NoAnswer {
         match self {
             NoAnswer::Busy => StatusCode::SERVICE_UNAVAILABLE,
             NoAnswer::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            NoAnswer::ClientStalled => StatusCode::REQUEST_TIMEOUT,
             NoAnswer::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
             NoAnswer::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -62,6 +70,7 @@ impl NoAnswer {
         match self {
             NoAnswer::Busy => "the component is busy",
             NoAnswer::TooLarge => "the body of the request is longer than permitted",
+            NoAnswer::ClientStalled => "the body of the request did not come in time",
             NoAnswer::TimedOut(_) => "the component did not answer in time",
             NoAnswer::Failed(_) => "the component failed",
         }
@@ -70,7 +79,7 @@ impl NoAnswer {
     /// The details, if there are any.
     pub fn fault(&self) -> Option<&Arc<Fault>> {
         match self {
-            NoAnswer::Busy | NoAnswer::TooLarge => None,
+            NoAnswer::Busy | NoAnswer::TooLarge | NoAnswer::ClientStalled => None,
             NoAnswer::TimedOut(fault) | NoAnswer::Failed(fault) => Some(fault),
         }
     }
@@ -83,9 +92,12 @@ impl<C: Capabilities> HttpComponent<C> {
     /// Makes the component answer requests; `Err` gives back why it cannot.
     pub fn new(component: Arc<Prepared<C>>, generation: u64) -> wasmtime::Result<Self> {
         let pre = Arc::new(instance::pre(&component)?);
-        let warm = Arc::new(Warm::new(component.limits.pool_size));
-        let in_flight = Arc::new(Semaphore::new(component.limits.in_flight));
-        Ok(HttpComponent { component, pre, warm, in_flight, generation })
+        let limits = component.limits;
+        let shares = limits.pool_size > 0 && limits.concurrency > 1 && matches!(*pre, ProxyPre::P3(_));
+        let shared =
+            shares.then(|| Box::new(Shared::new(component.clone(), pre.clone(), limits.pool_size, limits.concurrency)));
+        let warm = Arc::new(Warm::new(if shares { 0 } else { limits.pool_size }));
+        Ok(HttpComponent { component, pre, warm, shared, generation })
     }
 
     /// Which version of the workload this is.
@@ -96,14 +108,16 @@ impl<C: Capabilities> HttpComponent<C> {
     /// Answers a request. Everything is told to the observer; the caller only renders what is not
     /// an answer.
     pub async fn answer(&self, request: Request<Incoming>, scheme: Scheme) -> Result<Response<Body>, NoAnswer> {
-        let mut account = Account::open(self, &request);
+        let mut account = Account::open(self, &request, &scheme);
         if admission::is_too_large(&request, self.component.limits.body_bytes) {
             account.close(StatusCode::PAYLOAD_TOO_LARGE.as_u16());
             return Err(NoAnswer::TooLarge);
         }
         let permit = self.enter(&mut account).await?;
+        let request = request.map(|body| Limited::new(body, self.component.limits.body_bytes));
+        let awaited = request.body().awaited();
         let (send, receive) = oneshot::channel();
-        let (work, output) = self.begin(request, scheme, send);
+        let (work, output) = self.begin(request, scheme, send, &account);
         let limit = self.component.limits.request_time;
         match tokio::time::timeout(limit, first(work, receive)).await {
             // The client would go on waiting for the answer, or take the connection for another protocol's.
@@ -128,6 +142,10 @@ impl<C: Capabilities> HttpComponent<C> {
                 let error = wasmtime::Error::msg("it returned without setting a response");
                 Err(self.failed(&mut account, &error, &output))
             }
+            Err(_) if awaited.is_so() => {
+                account.close(StatusCode::REQUEST_TIMEOUT.as_u16());
+                Err(NoAnswer::ClientStalled)
+            }
             Err(_) => {
                 let error = wasmtime::Error::msg(format!("no answer within {}", seconds(limit)));
                 let fault = self.report(&mut account, &error, &output);
@@ -138,13 +156,17 @@ impl<C: Capabilities> HttpComponent<C> {
     }
 
     async fn enter(&self, account: &mut Account) -> Result<OwnedSemaphorePermit, NoAnswer> {
-        if let Ok(permit) = self.in_flight.clone().try_acquire_owned() {
+        if let Ok(permit) = self.component.calls.clone().try_acquire_owned() {
             return Ok(permit);
         }
-        let turn = self.in_flight.clone().acquire_owned();
-        match tokio::time::timeout(self.component.limits.queue_time, turn).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => {
+        let turn = async {
+            let _place = self.component.queue.try_acquire().ok()?;
+            let turn = self.component.calls.clone().acquire_owned();
+            tokio::time::timeout(self.component.limits.queue_time, turn).await.ok()?.ok()
+        };
+        match turn.await {
+            Some(permit) => Ok(permit),
+            None => {
                 account.close(StatusCode::SERVICE_UNAVAILABLE.as_u16());
                 Err(NoAnswer::Busy)
             }
@@ -154,26 +176,31 @@ impl<C: Capabilities> HttpComponent<C> {
     /// The work on a request, not begun yet, and where its output goes.
     fn begin(
         &self,
-        request: Request<Incoming>,
+        request: Request<Limited>,
         scheme: Scheme,
         send: oneshot::Sender<Answer>,
+        account: &Account,
     ) -> (Work, Arc<CallOutput>) {
-        let request = request.map(|body| Limited::new(body, self.component.limits.body_bytes));
+        if let Some(turn) = self.shared.as_ref().and_then(|shared| shared.turn()) {
+            return turn.begin(request, scheme, send);
+        }
         let warm = self.warm.take();
         let output = warm.as_ref().map_or_else(|| self.component.output(), |instance| instance.output.clone());
+        output.serve(account.call);
         let (component, pre, pool, new) = (self.component.clone(), self.pre.clone(), self.warm.clone(), output.clone());
         let work = async move {
             let mut instance = match warm {
                 Some(instance) => instance,
-                None => Instance::new(&component, &pre, new).await?,
+                None => Instance::new(&component, &pre, new).instrument(trace::instantiate(&component.name)).await?,
             };
             // One that trapped, was too slow or lost its client does not come here: it is dropped.
-            if instance.answer(request, scheme, send).await? {
+            let handle = trace::guest("handle", &component.name);
+            if instance.answer(request, scheme, send).instrument(handle).await? {
                 pool.keep(instance);
             }
             Ok(())
         };
-        (Box::pin(work), output)
+        (cpu::held(self.component.cpu(), Box::pin(work.instrument(account.span.clone()))), output)
     }
 
     fn stream(&self, response: Response<HyperOutgoingBody>, rest: Rest, ongoing: Ongoing) -> Response<Body> {
@@ -224,6 +251,7 @@ fn report<C: Capabilities>(
     error: &wasmtime::Error,
     output: &Arc<CallOutput>,
 ) -> Arc<Fault> {
+    account.failed = true;
     let what = format!("{} {}", account.method, account.path);
     let fault = fault::describe(&component.name, what, error, output.finish());
     component.observer().fault(fault.clone());
@@ -260,6 +288,9 @@ pub(super) struct Ongoing {
 /// The record of a request; handed to the observer when it is closed or dropped.
 pub(super) struct Account {
     observer: Arc<dyn Observer>,
+    span: Span,
+    call: CallId,
+    scheme: &'static str,
     method: http::Method,
     path: String,
     started: Instant,
@@ -267,12 +298,21 @@ pub(super) struct Account {
     status: u16,
     complete: bool,
     cut: bool,
+    /// The component trapped, was too slow, or said that it failed.
+    failed: bool,
 }
 
 impl Account {
-    fn open<C: Capabilities>(target: &HttpComponent<C>, request: &Request<Incoming>) -> Self {
+    fn open<C: Capabilities>(target: &HttpComponent<C>, request: &Request<Incoming>, scheme: &Scheme) -> Self {
+        let scheme = if matches!(scheme, Scheme::Https) { "https" } else { "http" };
+        let span = trace::request(request, scheme, &target.component.name, target.generation);
+        let observer = target.component.observer().clone();
+        observer.began(request.method(), scheme);
         Account {
-            observer: target.component.observer().clone(),
+            observer,
+            call: CallId::next(trace::id(&span)),
+            span,
+            scheme,
             method: request.method().clone(),
             path: request.uri().path_and_query().map_or("/", |path| path.as_str()).to_string(),
             started: Instant::now(),
@@ -280,6 +320,7 @@ impl Account {
             status: 0,
             complete: false,
             cut: false,
+            failed: false,
         }
     }
 
@@ -302,7 +343,16 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
+        let problem = match () {
+            () if !self.complete => Some("client_left"),
+            () if self.cut => Some("cut"),
+            () if self.failed => Some("component_failed"),
+            () => None,
+        };
+        trace::answered(&self.span, self.status, problem);
         self.observer.request(RequestRecord {
+            call: self.call,
+            scheme: self.scheme,
             method: std::mem::take(&mut self.method),
             path: std::mem::take(&mut self.path),
             status: self.status,

@@ -104,12 +104,13 @@ impl<C: Capabilities> Instance<C> {
     }
 }
 
-fn http_of<C: Capabilities>(guest: &mut GuestOf<C>) -> WasiHttpCtxView<'_> {
+/// Where the interfaces of HTTP find their state.
+pub fn http_of<C: Capabilities>(guest: &mut GuestOf<C>) -> WasiHttpCtxView<'_> {
     Guest::http(guest)
 }
 
 /// WASI 0.3 takes scheme and authority from the request's URI, where HTTP/1.1 does not have them.
-fn complete(request: Request<Limited>, scheme: &Scheme) -> wasmtime::Result<wasmtime_wasi_http::handler::Request> {
+pub fn complete(request: Request<Limited>, scheme: &Scheme) -> wasmtime::Result<wasmtime_wasi_http::handler::Request> {
     let (mut head, body) = request.into_parts();
     let mut parts = head.uri.into_parts();
     parts.scheme = Some(match scheme {

@@ -13,6 +13,7 @@ mod instance;
 pub mod outgoing;
 mod pool;
 pub mod server;
+mod shared;
 mod streaming;
 pub mod tls;
 

@@ -8,10 +8,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use tracing::Instrument;
 use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks};
 
 use super::client::Client;
 use super::streaming::drain;
+use crate::runtime::trace;
 
 /// How requests of a guest are sent.
 pub struct Outgoing {
@@ -27,10 +29,17 @@ impl WasiHttpHooks for Outgoing {
         options: Option<RequestOptions>,
         _: Done,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Done)>> + Send> {
-        let request = request.map(|body| Draining(Some(body)).boxed_unsync());
+        let mut request = request.map(|body| Draining(Some(body)).boxed_unsync());
+        // Below the call of the guest, which is what runs now.
+        let span = trace::outgoing(&request);
+        trace::pass_on(&span, request.headers_mut());
         let sent = self.client.clone().send(request, options.unwrap_or_default());
         // The client drives its connections itself.
-        Box::new(async move { Ok((sent.await?, Box::new(std::future::ready(Ok(()))) as Done)) })
+        Box::new(async move {
+            let sent = sent.instrument(span.clone()).await;
+            trace::received(&span, &sent);
+            Ok((sent?, Box::new(std::future::ready(Ok(()))) as Done))
+        })
     }
 }
 

@@ -6,9 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -16,7 +15,7 @@ use tokio::task::AbortHandle;
 
 use super::requests::{DROPPED, Requests, Share};
 use crate::plugins::messaging::backend::{
-    Answer, Backend, Broker, BrokerMessage, Handler, IN_FLIGHT, STOPPED, Subscription, no_answer, no_responders,
+    Answer, Backend, Broker, BrokerMessage, Handler, STOPPED, Shed, Subscription, no_answer, no_responders,
 };
 use crate::runtime::workload::WorkloadId;
 
@@ -27,14 +26,11 @@ struct Limits {
     queued: usize,
     /// How many KiB of bodies may wait; more than the largest body.
     queued_kib: u32,
-    /// How many messages are handled at one time.
-    in_flight: usize,
     /// How long a sender waits for room.
     patience: Duration,
 }
 
-const LIMITS: Limits =
-    Limits { queued: 1024, queued_kib: 64 << 10, in_flight: IN_FLIGHT, patience: Duration::from_secs(5) };
+const LIMITS: Limits = Limits { queued: 1024, queued_kib: 64 << 10, patience: Duration::from_secs(5) };
 
 /// The brokers of all workloads.
 #[derive(Default)]
@@ -91,6 +87,8 @@ impl Drop for Task {
 struct Queue {
     sender: mpsc::Sender<Delivery>,
     room: Arc<Semaphore>,
+    /// For as many messages as are handled at one time.
+    permits: Arc<Semaphore>,
 }
 
 /// A message on its way to one subscription.
@@ -99,6 +97,7 @@ struct Delivery {
     share: Option<Share>,
     /// Its room in the queue.
     room: OwnedSemaphorePermit,
+    since: Instant,
 }
 
 impl MemoryBroker {
@@ -150,18 +149,20 @@ impl MemoryBroker {
         Ok(chosen.into_iter().map(|route| (route.subscription.name.clone(), route.queue.clone())).collect())
     }
 
-    /// The handler that a subscription has now.
-    fn handler(&self, name: &str) -> Option<Arc<dyn Handler>> {
+    /// The handler that a subscription has now, and how long a message may wait for it.
+    fn handler(&self, name: &str) -> Option<(Arc<dyn Handler>, Option<Duration>)> {
         let table = self.read();
         let route = table.routes.iter().find(|route| route.subscription.name == name)?;
-        Some(route.subscription.handler.clone())
+        Some((route.subscription.handler.clone(), route.subscription.admission_wait))
     }
 
-    fn new_queue(&self, name: &str) -> (Queue, Task) {
+    fn new_queue(&self, subscription: &Subscription) -> (Queue, Task) {
         let (sender, receiver) = mpsc::channel(self.limits.queued);
-        let task = tokio::spawn(hand_out(self.this.clone(), name.to_string(), receiver, self.limits.in_flight));
+        let permits = Arc::new(Semaphore::new(subscription.in_flight));
+        let name = subscription.name.clone();
+        let task = tokio::spawn(hand_out(self.this.clone(), name, receiver, permits.clone()));
         let room = Arc::new(Semaphore::new(self.limits.queued_kib as usize));
-        (Queue { sender, room }, Task(task.abort_handle()))
+        (Queue { sender, room, permits }, Task(task.abort_handle()))
     }
 
     async fn publish(&self, message: BrokerMessage) -> Result<(), String> {
@@ -171,13 +172,14 @@ impl MemoryBroker {
         join_all(sent).await.into_iter().collect()
     }
 
-    async fn request(&self, subject: String, body: Bytes, timeout: Duration) -> Result<BrokerMessage, String> {
+    async fn request(&self, message: BrokerMessage, timeout: Duration) -> Result<BrokerMessage, String> {
+        let subject = message.subject.clone();
         let queues = self.queues_for(&subject)?;
         if queues.is_empty() {
             return Err(no_responders(&subject));
         }
         let mut waiting = self.requests.wait();
-        let message = BrokerMessage { subject: subject.clone(), body, reply_to: Some(waiting.inbox.clone()) };
+        let message = BrokerMessage { reply_to: Some(waiting.inbox.clone()), ..message };
         let shares = waiting.shares(queues.len());
         let answered = async {
             let sent = queues.iter().zip(shares);
@@ -213,7 +215,7 @@ impl MemoryBroker {
                 return Ok(());
             };
             may_fail(&mut share, DROPPED);
-            place.send(Delivery { message, share: share.take(), room });
+            place.send(Delivery { message, share: share.take(), room, since: Instant::now() });
             Ok(())
         };
         futures::pin_mut!(put);
@@ -230,8 +232,8 @@ impl Broker for MemoryBroker {
         self.publish(message).boxed()
     }
 
-    fn request(&self, subject: String, body: Bytes, timeout: Duration) -> Answer<'_, BrokerMessage> {
-        self.request(subject, body, timeout).boxed()
+    fn request(&self, message: BrokerMessage, timeout: Duration) -> Answer<'_, BrokerMessage> {
+        self.request(message, timeout).boxed()
     }
 
     fn replace_subscriptions(&self, subscriptions: Vec<Subscription>) {
@@ -243,12 +245,17 @@ impl Broker for MemoryBroker {
             return;
         }
         for Route { subscription, queue, task } in table.routes.drain(..) {
-            queues.insert(subscription.name.clone(), (queue, task));
+            queues.insert(subscription.name.clone(), (queue, task, subscription.in_flight));
             retired.push(subscription);
         }
         for subscription in subscriptions {
-            let kept = queues.remove(&subscription.name);
-            let (queue, task) = kept.unwrap_or_else(|| self.new_queue(&subscription.name));
+            let (queue, task) = match queues.remove(&subscription.name) {
+                Some((queue, task, in_flight)) => {
+                    resize(&queue.permits, in_flight, subscription.in_flight);
+                    (queue, task)
+                }
+                None => self.new_queue(&subscription),
+            };
             table.routes.push(Route { subscription, queue, task });
         }
     }
@@ -260,14 +267,38 @@ fn may_fail(share: &mut Option<Share>, reason: impl Into<String>) {
     }
 }
 
+/// Lets more or fewer messages be handled at one time. Those that are being handled are finished.
+fn resize(permits: &Arc<Semaphore>, from: usize, to: usize) {
+    permits.add_permits(to.saturating_sub(from));
+    let too_many = from.saturating_sub(to);
+    let left = too_many - permits.forget_permits(too_many);
+    if left > 0 {
+        let permits = permits.clone();
+        tokio::spawn(async move {
+            if let Ok(permits) = permits.acquire_many_owned(left as u32).await {
+                permits.forget();
+            }
+        });
+    }
+}
+
 /// Hands the messages of one queue to whichever handler the subscription has by then.
-async fn hand_out(broker: Weak<MemoryBroker>, name: String, mut queue: mpsc::Receiver<Delivery>, in_flight: usize) {
-    let permits = Arc::new(Semaphore::new(in_flight));
+async fn hand_out(
+    broker: Weak<MemoryBroker>,
+    name: String,
+    mut queue: mpsc::Receiver<Delivery>,
+    permits: Arc<Semaphore>,
+) {
+    let shed = Shed::default();
     loop {
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
-        let Some(Delivery { message, mut share, room }) = queue.recv().await else { return };
+        let Some(Delivery { message, mut share, room, since }) = queue.recv().await else { return };
         drop(room);
-        let Some(handler) = broker.upgrade().and_then(|broker| broker.handler(&name)) else { continue };
+        let Some((handler, wait)) = broker.upgrade().and_then(|broker| broker.handler(&name)) else { continue };
+        if let Some(wait) = wait.filter(|wait| since.elapsed() > *wait) {
+            may_fail(&mut share, shed.count(&name, wait));
+            continue;
+        }
         may_fail(&mut share, format!("`{name}` failed to handle the message"));
         tokio::spawn(async move {
             match (handler.handle(message).await, share) {
@@ -284,6 +315,7 @@ async fn hand_out(broker: Weak<MemoryBroker>, name: String, mut queue: mpsc::Rec
 mod tests {
     use super::*;
     use crate::plugins::messaging::subject::Pattern;
+    use bytes::Bytes;
     use futures::future::BoxFuture;
 
     /// Tells of each message and then never ends.
@@ -297,11 +329,11 @@ mod tests {
     }
 
     fn message(body: Bytes) -> BrokerMessage {
-        BrokerMessage { subject: "tasks.a".into(), body, reply_to: None }
+        BrokerMessage { subject: "tasks.a".into(), body, reply_to: None, trace: http::HeaderMap::new() }
     }
 
     /// A broker without patience, and one handler that is busy with as much as it may be.
-    async fn busy(limits: Limits) -> Arc<MemoryBroker> {
+    async fn busy(limits: Limits, in_flight: usize) -> Arc<MemoryBroker> {
         let broker = MemoryBroker::new(Limits { patience: Duration::ZERO, ..limits });
         let (sender, mut begun) = mpsc::unbounded_channel();
         broker.replace_subscriptions(vec![Subscription {
@@ -309,9 +341,11 @@ mod tests {
             patterns: vec![Pattern::everything()],
             group: None,
             broadcast: false,
+            in_flight,
+            admission_wait: None,
             handler: Arc::new(Stuck(sender)),
         }]);
-        for _ in 0..limits.in_flight {
+        for _ in 0..in_flight {
             broker.publish(message(Bytes::new())).await.unwrap();
             begun.recv().await.unwrap();
         }
@@ -320,20 +354,20 @@ mod tests {
 
     #[tokio::test]
     async fn who_sends_too_many_messages_is_told_who_does_not_keep_up() {
-        let broker = busy(Limits { queued: 3, in_flight: 2, ..LIMITS }).await;
+        let broker = busy(Limits { queued: 3, ..LIMITS }, 2).await;
         for _ in 0..3 {
             broker.publish(message(Bytes::new())).await.unwrap();
         }
         let error = broker.publish(message(Bytes::new())).await.unwrap_err();
         assert_eq!(error, "`worker` does not keep up with its messages: 3 wait");
-        let error = broker.request("tasks.a".into(), Bytes::new(), Duration::from_secs(60)).await.unwrap_err();
+        let error = broker.request(message(Bytes::new()), Duration::from_secs(60)).await.unwrap_err();
         assert_eq!(error, "`worker` does not keep up with its messages: 3 wait");
         assert_eq!(broker.requests.count(), 0);
     }
 
     #[tokio::test]
     async fn large_messages_fill_a_queue_sooner() {
-        let broker = busy(Limits { queued_kib: 100, in_flight: 1, ..LIMITS }).await;
+        let broker = busy(Limits { queued_kib: 100, ..LIMITS }, 1).await;
         let large = Bytes::from(vec![0; 60 << 10]);
         broker.publish(message(large.clone())).await.unwrap();
         assert!(broker.publish(message(large)).await.is_err());
@@ -342,8 +376,8 @@ mod tests {
 
     #[tokio::test]
     async fn messages_that_wait_for_somebody_who_has_gone_fail_their_requests() {
-        let broker = busy(Limits { in_flight: 1, ..LIMITS }).await;
-        let mut request = Box::pin(broker.request("tasks.a".into(), Bytes::new(), Duration::from_secs(60)));
+        let broker = busy(LIMITS, 1).await;
+        let mut request = Box::pin(broker.request(message(Bytes::new()), Duration::from_secs(60)));
         assert!((&mut request).now_or_never().is_none());
         broker.replace_subscriptions(Vec::new());
         assert_eq!(request.await.unwrap_err(), DROPPED);
@@ -351,8 +385,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_nobody_waits_for_any_more_is_forgotten() {
-        let broker = busy(Limits { in_flight: 1, ..LIMITS }).await;
-        let mut request = Box::pin(broker.request("tasks.a".into(), Bytes::new(), Duration::from_secs(60)));
+        let broker = busy(LIMITS, 1).await;
+        let mut request = Box::pin(broker.request(message(Bytes::new()), Duration::from_secs(60)));
         assert!((&mut request).now_or_never().is_none());
         assert_eq!(broker.requests.count(), 1);
         drop(request);

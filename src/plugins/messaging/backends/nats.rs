@@ -20,12 +20,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
 use crate::plugins::messaging::backend::{
-    Answer, Backend, Broker, BrokerMessage, Handler, IN_FLIGHT, STOPPED, Subscription, no_answer, no_responders,
+    Answer, Backend, Broker, BrokerMessage, Handler, STOPPED, Shed, Subscription, no_answer, no_responders,
 };
 use crate::plugins::messaging::subject::{INBOX, Pattern};
 use crate::plugins::remote::Nats;
 use crate::plugins::remote::names::stream_name;
 use crate::plugins::remote::nats::chain;
+use crate::runtime::trace;
 use crate::runtime::workload::WorkloadId;
 
 /// How long until somebody who cannot subscribe tries again.
@@ -91,6 +92,8 @@ struct Route {
     name: String,
     patterns: Vec<Pattern>,
     group: Option<String>,
+    /// How many messages at one time, and how long one may wait.
+    turns: (usize, Option<Duration>),
     handler: Arc<ArcSwap<Arc<dyn Handler>>>,
     task: AbortHandle,
     starting: Arc<Starting>,
@@ -156,6 +159,9 @@ impl NatsBroker {
             prefix: self.prefix.clone(),
             patterns: subscription.patterns.clone(),
             group: group.clone(),
+            name: subscription.name.clone(),
+            in_flight: subscription.in_flight,
+            admission_wait: subscription.admission_wait,
             handler: handler.clone(),
             starting: starting.clone(),
         };
@@ -163,6 +169,7 @@ impl NatsBroker {
             name: subscription.name.clone(),
             patterns: subscription.patterns.clone(),
             group,
+            turns: (subscription.in_flight, subscription.admission_wait),
             handler,
             task: self.server.spawn(listener.listen()),
             starting,
@@ -188,9 +195,14 @@ impl Broker for NatsBroker {
             self.server
                 .run(|client| async move {
                     fits(&client, &message.body)?;
-                    let sent = match reply_to {
-                        Some(reply_to) => client.publish_with_reply(subject, reply_to, message.body).await,
-                        None => client.publish(subject, message.body).await,
+                    let headers = headers(&message.trace);
+                    let sent = match (reply_to, headers) {
+                        (Some(to), Some(headers)) => {
+                            client.publish_with_reply_and_headers(subject, to, headers, message.body).await
+                        }
+                        (Some(to), None) => client.publish_with_reply(subject, to, message.body).await,
+                        (None, Some(headers)) => client.publish_with_headers(subject, headers, message.body).await,
+                        (None, None) => client.publish(subject, message.body).await,
                     };
                     sent.map_err(|error| chain(&error))?;
                     client.flush().await.map_err(|error| chain(&error))
@@ -200,14 +212,18 @@ impl Broker for NatsBroker {
         .boxed()
     }
 
-    fn request(&self, subject: String, body: Bytes, timeout: Duration) -> Answer<'_, BrokerMessage> {
+    fn request(&self, message: BrokerMessage, timeout: Duration) -> Answer<'_, BrokerMessage> {
+        let BrokerMessage { subject, body, trace, .. } = message;
         async move {
             self.ready().await?;
             let there = self.there(&subject);
             let prefix = self.prefix.clone();
             let answered = self.server.run_within(timeout + SLACK, move |client| async move {
                 fits(&client, &body)?;
-                let request = Request::new().payload(body).timeout(Some(timeout));
+                let mut request = Request::new().payload(body).timeout(Some(timeout));
+                if let Some(headers) = headers(&trace) {
+                    request = request.headers(headers);
+                }
                 match client.send_request(there, request).await {
                     Ok(answer) => Ok(plain(answer, prefix.as_deref())),
                     Err(error) => Err(match error.kind() {
@@ -234,7 +250,10 @@ impl Broker for NatsBroker {
         for subscription in &subscriptions {
             let group = self.group_of(subscription);
             let same = old.iter().position(|route| {
-                route.name == subscription.name && route.patterns == subscription.patterns && route.group == group
+                route.name == subscription.name
+                    && route.patterns == subscription.patterns
+                    && route.group == group
+                    && route.turns == (subscription.in_flight, subscription.admission_wait)
             });
             match same {
                 Some(index) => {
@@ -249,6 +268,33 @@ impl Broker for NatsBroker {
         // Only now: who subscribes anew has begun to before the old subscription ends.
         drop(old);
     }
+
+    fn is_common(&self) -> bool {
+        self.prefix.is_none()
+    }
+}
+
+/// The headers of a message, if there is something to say in them.
+fn headers(trace: &http::HeaderMap) -> Option<async_nats::HeaderMap> {
+    let mut headers = async_nats::HeaderMap::new();
+    for (name, value) in trace {
+        if let Ok(value) = value.to_str() {
+            headers.insert(name.as_str(), value);
+        }
+    }
+    (!headers.is_empty()).then_some(headers)
+}
+
+/// What of the headers of a message is of a trace; there may be others, which components never see.
+fn trace_of(headers: Option<&async_nats::HeaderMap>) -> http::HeaderMap {
+    let mut trace = http::HeaderMap::new();
+    for name in trace::FIELDS {
+        let value = headers.and_then(|headers| headers.get(*name)).map(|value| value.as_str().parse());
+        if let Some(Ok(value)) = value {
+            trace.insert(*name, value);
+        }
+    }
+    trace
 }
 
 fn is_inbox(subject: &str) -> bool {
@@ -278,6 +324,7 @@ fn plain(message: Message, prefix: Option<&str>) -> BrokerMessage {
         subject: here(&message.subject),
         body: message.payload,
         reply_to: message.reply.as_deref().map(here),
+        trace: trace_of(message.headers.as_ref()),
     }
 }
 
@@ -287,6 +334,9 @@ struct Listener {
     prefix: Option<String>,
     patterns: Vec<Pattern>,
     group: Option<String>,
+    name: String,
+    in_flight: usize,
+    admission_wait: Option<Duration>,
     handler: Arc<ArcSwap<Arc<dyn Handler>>>,
     starting: Arc<Starting>,
 }
@@ -295,7 +345,8 @@ impl Listener {
     /// Subscribes and hands messages out, for ever. The client renews a subscription when its
     /// connection breaks; a client that has given up is replaced here.
     async fn listen(self) {
-        let permits = Arc::new(Semaphore::new(IN_FLIGHT));
+        let permits = Arc::new(Semaphore::new(self.in_flight));
+        let shed = Shed::default();
         loop {
             match self.subscribe().await {
                 Ok(subscribers) => {
@@ -304,9 +355,21 @@ impl Listener {
                         |(index, subscriber): (usize, Subscriber)| subscriber.map(move |message| (index, message));
                     let mut messages = select_all(subscribers.into_iter().enumerate().map(numbered));
                     loop {
-                        // Nothing is taken that nobody could handle now: it waits in the client.
-                        let Ok(permit) = permits.clone().acquire_owned().await else { return };
-                        let Some((index, message)) = messages.next().await else { break };
+                        // Nothing is taken that nobody could handle now: it waits in the client. Only where
+                        // the wait has a bound, the first in the row is taken to look at the clock for it.
+                        let turn = permits.clone().acquire_owned();
+                        let (permit, next) = match self.admission_wait {
+                            None => (turn.await.ok(), messages.next().await),
+                            Some(wait) => {
+                                let Some(next) = messages.next().await else { break };
+                                let Ok(permit) = tokio::time::timeout(wait, turn).await else {
+                                    shed.count(&self.name, wait);
+                                    continue;
+                                };
+                                (permit.ok(), Some(next))
+                            }
+                        };
+                        let (Some(permit), Some((index, message))) = (permit, next) else { break };
                         let message = plain(message, self.prefix.as_deref());
                         if !self.is_wanted(index, &message.subject) {
                             continue;

@@ -101,7 +101,9 @@ fn request(call: &Call, uri: Uri, body: Body) -> Result<Request<Body>, wstd::htt
     let mut request = Request::builder().method(call.method.clone()).uri(uri);
     // Types and test headers go on; the rest belongs to this connection.
     for (name, value) in &call.headers {
-        if name == "content-type" || name == "te" || name.starts_with("x-") {
+        if let Some(own) = name.strip_prefix("x-as-") {
+            request = request.header(own, value.as_slice());
+        } else if name == "content-type" || name == "te" || name.starts_with("x-") {
             request = request.header(name, value.as_slice());
         }
     }

@@ -28,6 +28,12 @@ struct Cart;
 
 struct Content(RefCell<Vec<Item>>);
 
+impl Drop for Content {
+    fn drop(&mut self) {
+        assert!(self.0.borrow().iter().all(|item| item.name != "poison"), "cart panic while a basket is dropped");
+    }
+}
+
 impl GuestBasket for Content {
     fn new(_owner: String) -> Self {
         Content(RefCell::default())
@@ -50,7 +56,7 @@ impl Guest for Cart {
     type Basket = Content;
 
     fn merge(into: BasketBorrow<'_>, other: Basket) -> u32 {
-        let items = other.into_inner::<Content>().0.into_inner();
+        let items = other.into_inner::<Content>().0.take();
         let into = into.get::<Content>();
         into.0.borrow_mut().extend(items);
         into.0.borrow().len() as u32
@@ -100,6 +106,10 @@ impl Guest for Cart {
 
     fn news() -> String {
         "0.1.3".into()
+    }
+
+    fn reach(address: String) -> String {
+        std::net::TcpStream::connect(address).map_or_else(|error| error.kind().to_string(), |_| "reached".into())
     }
 
     fn pause(milliseconds: u32) {

@@ -51,10 +51,23 @@ impl Guest for Front {
                 format!("{}{}", if own() == before { "" } else { "changed\n" }, cart::belongings().join("\n"))
                     .into_bytes()
             }
+            "/reach" => {
+                let mine = std::net::TcpStream::connect(query);
+                let mine = mine.map_or_else(|error| error.kind().to_string(), |_| "reached".into());
+                format!("front: {mine}, cart: {}", cart::reach(query)).into_bytes()
+            }
             "/say" => {
                 println!("front says {query}");
                 cart::say(query);
                 b"said".to_vec()
+            }
+            "/poison" => {
+                poison();
+                b"it was not dropped".to_vec()
+            }
+            "/poisonlate" => {
+                respond(out, b"all of it");
+                return poison();
             }
             "/fail" => {
                 cart::fail();
@@ -75,6 +88,12 @@ fn basket() -> String {
     let count = cart::merge(&mine, yours);
     let items: Vec<String> = mine.items().into_iter().map(|item| format!("{}={}", item.name, item.count)).collect();
     format!("{added:?} {refused:?} {count} {}", items.join(","))
+}
+
+/// Drops a resource of the cart, whose destructor panics.
+fn poison() {
+    let basket = Basket::new("me");
+    let _ = basket.add(&Item { name: "poison".into(), count: 1 });
 }
 
 fn own() -> String {
