@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::component;
 use crate::error::{Context, Error, Result};
-use crate::host::ENTRIES;
 use crate::plugins::catalog;
 use crate::project::Project;
 use crate::project::settings::{self, DEFAULT_SERVICE_MAX_RESTARTS, DevComponent};
@@ -117,11 +116,10 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
     Ok(Workload { components, service, host_interfaces, volumes, ..named(project) })
 }
 
-/// Whether a component is a program with a `main` that nothing else calls.
+/// Whether a component is a program with a `main` and nothing that anybody else could call.
 fn runs_by_itself(main: &Binary) -> bool {
     let exports = component::interfaces(&main.bytes).unwrap_or_default().exports;
-    let has = |names: &[&str]| exports.iter().any(|export| names.contains(&export.name.as_str()));
-    has(&["wasi:cli/run"]) && !has(ENTRIES)
+    !exports.is_empty() && exports.iter().all(|export| export.name == "wasi:cli/run")
 }
 
 fn service_name(project: &Project, file: &str) -> String {

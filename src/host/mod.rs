@@ -37,7 +37,6 @@ use crate::runtime::observer::{Observer, ServiceRecord};
 use crate::runtime::prepare::{self, PrepareError, Prepared, Surroundings};
 use crate::runtime::workload::{Component, Workload};
 use link::{LinkReport, Problem, Unmet};
-pub use plan::ENTRIES;
 use plan::Unit;
 use service::{Place, ReadyService};
 

@@ -8,7 +8,7 @@ use crate::runtime::compose::Link;
 use crate::runtime::workload::Component;
 
 /// Interfaces through which the host calls a component, without versions.
-pub const ENTRIES: &[&str] =
+const ENTRIES: &[&str] =
     &["wasi:http/incoming-handler", "wasi:http/handler", "wasi:keyvalue/watcher", "wasmcloud:messaging/handler"];
 
 /// Components that are instantiated together: the first is called by the host, the others by it and

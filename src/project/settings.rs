@@ -89,7 +89,7 @@ pub struct Dev {
     #[schemars(extend("default" = DEFAULT_ADDRESS))]
     pub address: Option<String>,
     /// Runs the component as the workload's service: it is started once and may listen inside of the
-    /// workload. A component that exports `wasi:cli/run` and answers nothing is one without this.
+    /// workload. A component that exports `wasi:cli/run` and nothing else is one without this.
     pub service: bool,
     /// A component file that is the workload's service, beside the main component and with its
     /// environment, configuration and network rules. Relative to the project folder; it is watched.

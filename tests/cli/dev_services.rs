@@ -226,6 +226,19 @@ fn a_program_with_a_main_is_a_service_by_itself() {
 }
 
 #[test]
+fn a_service_of_wasi_0_3_runs_and_its_sockets_are_denied_loopback_with_the_reason() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.copying_project("app", &guests::service3(), "");
+    let mut dev = sandbox.dev(&root, &[]);
+    dev.ready();
+    let told = dev.wait_for("network");
+    assert!(told["reason"].as_str().unwrap().contains("sockets of WASI 0.3 do not reach"), "{told}");
+    dev.wait_for_event("output", |event| event["line"] == "connecting gave Err(ErrorCode::AccessDenied)");
+    state(&mut dev, "completed");
+    dev.stop();
+}
+
+#[test]
 fn a_service_that_fails_is_started_again_in_a_new_store_until_it_has_failed_too_often() {
     let (_sandbox, _root, mut dev) = alone("panic", "  service_max_restarts: 2\n");
     for attempt in 0..3 {

@@ -253,6 +253,36 @@ fn http_api_with_distributed_workloads() {
 }
 
 #[test]
+fn service_tcp() {
+    let made = make("service-tcp");
+    let mut dev = made.dev();
+    assert!(dev.get("/").body.contains("<title>leet</title>"));
+    assert_eq!(dev.send("POST", "/leet", "hello world"), answer(200, "h3110 w0r1d"));
+    let long = "leet ".repeat(100_000);
+    assert_eq!(dev.send("POST", "/leet", &long), answer(200, &"1337 ".repeat(100_000)));
+    assert_eq!(dev.get("/nowhere"), answer(404, "Not found\n"));
+    // An edit of the service alone replaces it.
+    let source = made.root.join("service-leet/src/main.rs");
+    write(&source, std::fs::read_to_string(&source).unwrap().replace("b'a' => b'4'", "b'a' => b'@'"));
+    dev.wait_for_event("service", |event| event["state"] == "running" && event["generation"] != 1);
+    assert_eq!(dev.send("POST", "/leet", "as"), answer(200, "@5"));
+    dev.stop();
+}
+
+#[test]
+fn cron_service() {
+    let made = make("cron-service");
+    let mut dev = made.dev();
+    for run in ["run 1 is done", "run 2 is done"] {
+        dev.wait_for_event("output", |event| event["component"] == "scheduler" && event["line"] == run);
+    }
+    let runs = dev.get("/").body;
+    assert!(runs.ends_with(" runs\n") && !runs.starts_with('0') && !runs.starts_with("1 "), "{runs}");
+    assert_eq!(dev.get("/nowhere"), answer(404, "Not found\n"));
+    dev.stop();
+}
+
+#[test]
 fn an_edit_of_a_rust_project_is_served() {
     let made = make("http-hello-world");
     let mut dev = made.dev();

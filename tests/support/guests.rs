@@ -93,6 +93,11 @@ pub fn service_version(version: u32) -> Vec<u8> {
     bytes
 }
 
+/// A service of WASI 0.3.
+pub fn service3() -> Vec<u8> {
+    read("wasm32-wasip2/release/service3.wasm")
+}
+
 /// A service that calls [`tasks`].
 pub fn scheduler() -> Vec<u8> {
     read("wasm32-wasip2/release/scheduler.wasm")

@@ -20,8 +20,8 @@ use super::loopback::{Loopback, Protocol, is_own};
 use super::policy::{Destination, Rule, is_localhost};
 use super::{Host, Network, Transport, wasi};
 
-/// So many addresses, peers and lookups of one store are remembered; then the policy knows no more
-/// names, and datagrams come from no more peers.
+/// So many addresses, peers and lookups of one store are remembered. A service may live for months:
+/// then any of the others is forgotten for a new one.
 const REMEMBERED: usize = 1024;
 
 /// So many names of one address are remembered.
@@ -56,8 +56,9 @@ impl Sockets {
             SocketAddrUse::UdpSend => {
                 let may = self.may_reach(Transport::Udp, address);
                 let mut seen = self.seen();
-                if may && seen.peers.len() < REMEMBERED {
+                if may {
                     seen.peers.insert(canonical(address));
+                    forget_one(&mut seen.peers, &canonical(address));
                 }
                 may
             }
@@ -159,6 +160,15 @@ impl Sockets {
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes room in what is remembered, and not by forgetting what was remembered last.
+fn forget_one<T: Copy + Eq + std::hash::Hash>(remembered: &mut HashSet<T>, last: &T) {
+    if remembered.len() > REMEMBERED
+        && let Some(other) = remembered.iter().find(|other| *other != last).copied()
+    {
+        remembered.remove(&other);
     }
 }
 
@@ -289,9 +299,13 @@ impl ip_name_lookup::HostResolveAddressStream for View<'_> {
             self.upstream(|upstream| ip_name_lookup::HostResolveAddressStream::resolve_next_address(upstream, stream))?;
         if let (Some(address), Some(sockets)) = (&found, self.sockets) {
             let mut seen = sockets.seen();
-            if let Some(name) = seen.lookups.get(&lookup).cloned()
-                && seen.names.len() < REMEMBERED
-            {
+            if let Some(name) = seen.lookups.get(&lookup).cloned() {
+                if seen.names.len() >= REMEMBERED
+                    && !seen.names.contains_key(&ip(address))
+                    && let Some(other) = seen.names.keys().next().copied()
+                {
+                    seen.names.remove(&other);
+                }
                 let names = seen.names.entry(ip(address)).or_default();
                 if !names.contains(&name) && names.len() < NAMES {
                     names.push(name);
@@ -334,5 +348,72 @@ fn ip(address: &IpAddress) -> IpAddr {
     match *address {
         IpAddress::Ipv4((a, b, c, d)) => IpAddr::from([a, b, c, d]),
         IpAddress::Ipv6((a, b, c, d, e, f, g, h)) => IpAddr::from([a, b, c, d, e, f, g, h]).to_canonical(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::network::loopback::Seat;
+    use crate::runtime::network::policy::{Policy, Rules};
+    use crate::runtime::network::{Outbound, OutboundOptions};
+    use crate::runtime::observer::{Fault, NetworkNotice, Observer, Output, RequestRecord};
+
+    #[derive(Default)]
+    struct Told(Mutex<Vec<String>>);
+
+    impl Observer for Told {
+        fn request(&self, _: RequestRecord) {}
+        fn output(&self, _: Output) {}
+        fn fault(&self, _: Arc<Fault>) {}
+        fn network(&self, notice: NetworkNotice) {
+            self.0.lock().unwrap().push(notice.reason);
+        }
+    }
+
+    fn sockets(rules: Rules, is_service: bool) -> (Sockets, Arc<Told>) {
+        let (told, outbound) = (Arc::new(Told::default()), Outbound::new(&OutboundOptions::default()).unwrap());
+        let network = Network::new(Policy::new(rules).unwrap(), Arc::new(outbound), "app".into(), told.clone());
+        (Sockets::new(Arc::new(network.inside(&Seat::default(), is_service))), told)
+    }
+
+    /// Only those of WASI 0.3 get here with such an address: see `wasi::tcp` and `wasi::udp`.
+    #[test]
+    fn sockets_of_0_3_do_not_reach_loopback_and_it_is_told() {
+        let (open, usage) =
+            (Rules { allowed_host_loopback_ports: vec![5432], ..Rules::default() }, SocketAddrUse::TcpConnect);
+        let (sockets, told) = sockets(open, false);
+        assert!(sockets.permits("127.0.0.1:5432".parse().unwrap(), usage), "a port of the machine that was opened");
+        assert!(!sockets.permits("127.0.0.1:80".parse().unwrap(), usage));
+        assert!(!sockets.permits("[::1]:80".parse().unwrap(), SocketAddrUse::UdpSend));
+        assert!(told.0.lock().unwrap().iter().all(|told| told.contains("WASI 0.3")), "{told:?}", told = told.0);
+        // The workload's own goes before the machine's.
+        let (loopback, port) = (sockets.loopback(), "127.0.0.1:5432".parse().unwrap());
+        let _listener = loopback.listen(loopback.bind(Protocol::Tcp, port).unwrap(), 1);
+        assert!(!sockets.permits(port, usage));
+    }
+
+    #[test]
+    fn what_may_not_listen_is_told_why() {
+        for (is_service, address, why) in [
+            (false, "127.0.0.1:80", "components do not listen"),
+            (true, "127.0.0.1:80", "WASI 0.3"),
+            (true, "10.0.0.1:80", "inside of its workload"),
+        ] {
+            let (sockets, told) = sockets(Rules::default(), is_service);
+            assert!(!sockets.permits(address.parse().unwrap(), SocketAddrUse::TcpBind));
+            assert!(told.0.lock().unwrap()[0].contains(why), "{address}: {told:?}", told = told.0);
+        }
+    }
+
+    #[test]
+    fn who_was_sent_to_last_may_answer_however_many_there_were() {
+        let (sockets, _) = sockets(Rules::default(), true);
+        for number in 0..3000u16 {
+            let peer = SocketAddr::from(([93, 184, (number >> 8) as u8, number as u8], 53));
+            assert!(sockets.permits(peer, SocketAddrUse::UdpSend));
+            assert!(sockets.permits(peer, SocketAddrUse::UdpReceive), "{peer}");
+        }
+        assert!(sockets.seen().peers.len() <= REMEMBERED);
     }
 }

@@ -147,9 +147,9 @@ impl State {
 #[derive(Default)]
 pub struct Wakers(Vec<Waker>);
 
-/// A guest may wait for one thing in several ways at once. More than this is a heap of waits that
-/// were given up; waking them once too often does no harm.
-const WAITING: usize = 16;
+/// More than could wait at one time: a heap of waits that were given up. Waking them once too often does
+/// no harm; with a smaller number those who do wait would wake each other without end.
+const WAITING: usize = 2 * super::SOCKETS;
 
 impl Wakers {
     /// Wakes this one at the next change.
