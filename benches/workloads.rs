@@ -8,16 +8,10 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wash::host::{Core, Ready};
-use wash::plugins::{Installed, InstalledOptions};
-use wash::runtime::compose::{Link, Part, compose};
-use wash::runtime::engine::{Engine, EngineOptions};
-use wash::runtime::limits::Limits;
-use wash::runtime::observer::{Fault, Observer, Output, RequestRecord};
-use wash::runtime::workload::{Component, Workload};
+use wash::embed::{Component, Engine, Host, HostApi, HostBuilder, Workload, WorkloadStartRequest};
+use wash::internal::compose::{Link, Part, compose};
 
 const ROUNDS: usize = 7;
 
@@ -200,15 +194,6 @@ fn calls(dir: &Path) {
     }
 }
 
-/// Sees nothing.
-struct Blind;
-
-impl Observer for Blind {
-    fn request(&self, _: RequestRecord) {}
-    fn output(&self, _: Output) {}
-    fn fault(&self, _: Arc<Fault>) {}
-}
-
 const WORKLOADS: usize = 100;
 
 /// What the process has in memory, in KiB: all of it, and what is not of a file.
@@ -230,16 +215,13 @@ fn memory() {
     for (name, distinct) in [("the same component", false), ("a component of its own each", true)] {
         runtime.block_on(async {
             let cache = tempfile::tempdir().expect("a temporary folder");
-            let opts = EngineOptions { cache_dir: Some(cache.path().into()), ..EngineOptions::default() };
-            let engine = Engine::new(&opts).expect("an engine");
-            let capabilities = Installed::new(&InstalledOptions::default()).expect("capabilities");
-            let host = Arc::new(Core::new(engine, capabilities, Arc::new(Blind)).expect("a host"));
+            let engine = Engine::builder().with_cache_dir(cache.path()).build().expect("an engine");
+            let host = HostBuilder::new().with_engine(engine).build().expect("a host").start().await.expect("it starts");
             // What everything after it shares.
-            let first = start(&host, &probe, 0, distinct).await;
+            start(&host, &probe, 0, distinct).await;
             let (all, anonymous) = resident();
-            let mut running = vec![first];
             for number in 1..=WORKLOADS {
-                running.push(start(&host, &probe, number, distinct).await);
+                start(&host, &probe, number, distinct).await;
             }
             let (all_now, anonymous_now) = resident();
             let each = |before: u64, now: u64| now.saturating_sub(before) / WORKLOADS as u64;
@@ -253,24 +235,19 @@ fn memory() {
     }
 }
 
-async fn start(host: &Arc<Core>, bytes: &[u8], number: usize, distinct: bool) -> Ready {
+async fn start(host: &Host, bytes: &[u8], number: usize, distinct: bool) {
     let mut bytes = bytes.to_vec();
     if distinct {
         // A custom section makes it another component with the same code.
         bytes.extend([0, 6, 1, b'n']);
         bytes.extend((number as u32).to_le_bytes());
     }
-    let component = Component {
-        name: "probe".into(),
-        digest: wash::component::digest(&bytes),
-        bytes: bytes.into(),
-        ..Component::default()
-    };
     let workload = Workload {
         namespace: "bench".into(),
         name: format!("w{number}"),
-        components: vec![component],
+        components: vec![Component::new("probe", bytes)],
         ..Workload::default()
     };
-    host.make_ready(workload, 1, Limits::development()).await.unwrap_or_else(|error| panic!("{error:?}"))
+    let request = WorkloadStartRequest { workload_id: format!("w{number}"), workload };
+    host.workload_start(request).await.expect("the workload starts");
 }
