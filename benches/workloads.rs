@@ -216,7 +216,8 @@ fn memory() {
         runtime.block_on(async {
             let cache = tempfile::tempdir().expect("a temporary folder");
             let engine = Engine::builder().with_cache_dir(cache.path()).build().expect("an engine");
-            let host = HostBuilder::new().with_engine(engine).build().expect("a host").start().await.expect("it starts");
+            let host =
+                HostBuilder::new().with_engine(engine).build().expect("a host").start().await.expect("it starts");
             // What everything after it shares.
             start(&host, &probe, 0, distinct).await;
             let (all, anonymous) = resident();

@@ -191,7 +191,7 @@ mod tests {
                 "build: {zzz: 1}\n",
                 "1:9",
                 "unknown key `zzz` in `build`",
-                "known keys: command, env, component_path",
+                "known keys: command, env, component_path, tools",
             ),
             (Yaml, "version: 2.0\n", "1:10", "`version` must be text, not the number 2.0", "put it in quotes: \"2.0\""),
             (

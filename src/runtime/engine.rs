@@ -181,7 +181,8 @@ fn pool(slots: u32) -> PoolingAllocationConfig {
     }
     pool.table_keep_resident(64 << 10);
     pool.async_stack_keep_resident(64 << 10);
-    pool.decommit_batch_size(32);
+    // What waits to be given back is still taken: of components that use a lot, a batch would be gigabytes.
+    pool.decommit_batch_size(1);
     pool.max_unused_warm_slots(64);
     pool
 }

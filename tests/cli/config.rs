@@ -31,12 +31,12 @@ fn a_typing_error_is_shown_where_it_is_with_what_was_meant() {
 #[test]
 fn every_problem_is_told_at_once() {
     let sandbox = Sandbox::new();
-    sandbox.write(".wash/config.yaml", "build:\n  command: ''\ndev:\n  service: true\n  address: ${HERE}\n");
+    sandbox.write(".wash/config.yaml", "build:\n  command: ''\ndev:\n  wasi_webgpu: true\n  address: ${HERE}\n");
     let ended = run(sandbox.wash(["config", "validate"]).env("WASH_DEV__ADRESS", "x")).expect_code(2);
     for expected in [
         "4 problems in the settings",
         "config.yaml:2:12",
-        "not supported yet: `dev.service`",
+        "not supported yet: `dev.wasi_webgpu`",
         "`dev.address` needs the variable `HERE`, which is not set",
         "did you mean `WASH_DEV__ADDRESS`?",
     ] {

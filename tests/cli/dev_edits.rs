@@ -396,9 +396,11 @@ fn a_core_module_is_wrapped() {
     let mut dev = project.dev();
     let ready = dev.ready();
     assert_eq!(ready["http"], false, "a command answers no HTTP requests");
+    // It is run as the service of its workload.
+    assert_eq!(dev.wait_for("output")["line"], "hi");
     let answer = dev.get("/");
     assert_eq!(answer.status, 404);
-    assert!(answer.body.contains("wasi:http/incoming-handler"), "{}", answer.body);
+    assert!(answer.body.contains("service without a component that answers HTTP requests"), "{}", answer.body);
     dev.stop();
 }
 

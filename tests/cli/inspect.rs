@@ -70,9 +70,7 @@ fn rust_component_says_what_it_is_and_what_it_weighs() {
     let said = inspect(&sandbox, &["probe.wasm"]).expect_code(0).stdout;
     assert!(said.starts_with("probe.wasm\n  kind       component that answers HTTP requests"), "{said}");
     assert!(said.contains(", in Rust\n"), "{said}");
-    for fact in
-        ["  made with  rustc 1.", "  size       1.8 MB (", "code of    ", "  functions  ", "  digest     sha256:"]
-    {
+    for fact in ["  made with  rustc 1.", "  size       1.", "code of    ", "  functions  ", "  digest     sha256:"] {
         assert!(said.contains(fact), "{fact}\n{said}");
     }
     let long: Vec<&str> = said.lines().filter(|line| line.chars().count() > 80 && !line.contains("sha256:")).collect();

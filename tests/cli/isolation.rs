@@ -106,8 +106,8 @@ fn what_a_member_may_reach_is_of_no_use_to_another() {
     let closed = "[]\n  components:\n    - {name: cart, file: cart.wasm, allowed_host_loopback_ports: [PORT]}";
     let open = "[PORT]\n  components:\n    - {name: cart, file: cart.wasm}";
     for (settings, tcp, http) in [
-        (open, "front: reached, cart: permission denied", "front: 200, cart: ErrorCode::DestinationIpProhibited"),
-        (closed, "front: permission denied, cart: reached", "front: ErrorCode::DestinationIpProhibited, cart: 200"),
+        (open, "front: reached, cart: connection refused", "front: 200, cart: ErrorCode::DestinationIpProhibited"),
+        (closed, "front: connection refused, cart: reached", "front: ErrorCode::DestinationIpProhibited, cart: 200"),
     ] {
         let settings = settings.replace("PORT", &port.to_string());
         let settings = format!("dev:\n  allowed_host_loopback_ports: {settings}\n");

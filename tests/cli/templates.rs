@@ -283,6 +283,23 @@ fn cron_service() {
 }
 
 #[test]
+fn service_tcp_echo() {
+    let made = make("service-tcp-echo");
+    let dev = made.dev();
+    assert!(dev.get("/").body.contains("/count"), "usage");
+    for (text, expected) in [
+        ("one two three", r#"{"text":"one two three","words":3,"counted":1}"#),
+        ("", r#"{"text":"","words":0,"counted":2}"#),
+    ] {
+        assert_eq!(dev.send("POST", "/count", text), answer(200, expected));
+    }
+    let long = "word ".repeat(20_000);
+    assert!(dev.send("POST", "/count", &long).body.ends_with(r#""words":20000,"counted":3}"#));
+    assert_eq!(dev.get("/nowhere"), answer(404, "Not found\n"));
+    dev.stop();
+}
+
+#[test]
 fn an_edit_of_a_rust_project_is_served() {
     let made = make("http-hello-world");
     let mut dev = made.dev();
