@@ -137,7 +137,11 @@ pub async fn diagnose(project: Option<&Project>, opts: &BuildOptions) -> Result<
                 let needs = tools.iter().map(|tool| Need::tool(tool));
                 let needs: Vec<Need> =
                     needs.chain(targets.iter().map(|target| Need::RustTarget(target.to_string()))).collect();
-                let findings = doctor.needs(&needs, &opts.env, Path::new("/")).await?;
+                let mut findings = doctor.needs(&needs, &opts.env, Path::new("/")).await?;
+                // Nobody has said that this language is wanted.
+                for finding in findings.iter_mut().filter(|finding| finding.state == State::Problem) {
+                    finding.state = State::Warning;
+                }
                 groups.push(Group { title: title.to_string(), findings });
             }
             Ok(groups)

@@ -60,6 +60,41 @@ fn a_component_reaches_the_service_of_its_workload_as_localhost() {
     dev.stop();
 }
 
+/// Components that are composed are one store with several members; each has the workload's network.
+#[test]
+fn linked_components_reach_the_service_each_by_itself() {
+    let sandbox = Sandbox::new();
+    let settings = "dev:\n  service_file: service.wasm\n  environment: {SERVICE: tcp}\n  components:\n    - {name: cart, file: cart.wasm}\n";
+    let root = sandbox.copying_project("front", &guests::shop_front(), settings);
+    write(&root.join("cart.wasm"), guests::shop_cart());
+    write(&root.join("service.wasm"), guests::service());
+    let mut dev = sandbox.dev(&root, &[]);
+    dev.ready();
+    assert_eq!(dev.get("/reach?127.0.0.1:7000").body, "front: reached, cart: reached");
+    assert_eq!(dev.get("/reach?127.0.0.1:7001").body, "front: connection refused, cart: connection refused");
+    dev.stop();
+}
+
+#[test]
+fn the_one_function_of_the_one_interface_is_a_service_too() {
+    let component = wat::parse_str(
+        r#"(component
+            (core module $m (func (export "start")))
+            (core instance $i (instantiate $m))
+            (func $start (canon lift (core func $i "start")))
+            (instance $job (export "start" (func $start)))
+            (export "acme:job/job@1.0.0" (instance $job)))"#,
+    )
+    .unwrap();
+    let sandbox = Sandbox::new();
+    let root = sandbox.copying_project("app", &component, "dev: {service: true}\n");
+    let mut dev = sandbox.dev(&root, &[]);
+    dev.ready();
+    state(&mut dev, "running");
+    assert_eq!(state(&mut dev, "completed")["restarts"], 0);
+    dev.stop();
+}
+
 #[test]
 fn a_megabyte_comes_back_through_buffers_that_are_much_smaller() {
     let (_sandbox, _root, dev) = with_service("tcp", "");

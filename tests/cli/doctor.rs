@@ -87,19 +87,19 @@ fn a_healthy_project_is_told_so() {
 fn each_language_is_looked_at_where_there_is_no_project() {
     let surgery = Surgery::new(&[]);
     surgery.tool("first", "node", "echo v18.19.0").tool("first", "npm", "exit 1");
-    let looked = surgery.doctor(&[]).expect_code(1);
+    // What nobody has asked for need not be there.
+    let looked = surgery.doctor(&[]).expect_code(0);
     for text in [
         "Rust\n",
         "JavaScript and TypeScript\n",
         "Python\n",
         "Go\n",
-        "FAIL  cargo",
+        "warn  cargo",
         "fix: install Rust: https://rustup.rs",
     ] {
         assert!(looked.stdout.contains(text), "{text}: {}", looked.stdout);
     }
     assert!(looked.stdout.contains(">=20 is needed: jco and componentize-js need it"), "{}", looked.stdout);
-    assert!(looked.stderr.contains("things do not work"), "{}", looked.stderr);
 }
 
 #[test]

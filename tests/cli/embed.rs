@@ -5,11 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wash::embed::{
     Component, DevRouter, DynamicRouter, Engine, Error, Guest, Host, HostApi, HostBuilder, HostPlugin, HttpServer,
-    Result, Router, WitInterface, WitWorld, Workload, WorkloadId, WorkloadItem, WorkloadReplaceRequest,
+    Result, Router, Service, WitInterface, WitWorld, Workload, WorkloadId, WorkloadItem, WorkloadReplaceRequest,
     WorkloadStartRequest, WorkloadState, WorkloadStatusRequest, WorkloadStopRequest,
 };
 use wash::wasmtime;
@@ -108,6 +108,37 @@ async fn many_workloads_share_a_host_each_with_its_own_names() {
     assert!(host.workload_ids().is_empty());
     let error = host.workload_start(start("3", workload("three", guests::probe(), &[]))).await.unwrap_err();
     assert!(told(&error).contains("stopping"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_is_what_its_service_is() {
+    let (host, _) = host(DynamicRouter::default()).await;
+    for (does, expected, reason) in [
+        ("done", WorkloadState::Completed, ""),
+        ("sleep", WorkloadState::Running, ""),
+        ("panic", WorkloadState::Error, "the service failed: "),
+    ] {
+        let mut component = Component::new("service", guests::service());
+        component.local.environment.insert("SERVICE".into(), does.into());
+        let workload = Workload {
+            namespace: "default".into(),
+            name: does.into(),
+            service: Some(Service { component, max_restarts: 0 }),
+            ..Workload::default()
+        };
+        host.workload_start(start(does, workload)).await.unwrap();
+        let begun = Instant::now();
+        while state(&host, does).await != expected {
+            assert!(begun.elapsed() < PATIENCE, "{does}: {:?}", state(&host, does).await);
+            tokio::task::yield_now().await;
+        }
+        let request = WorkloadStatusRequest { workload_id: does.into() };
+        let status = host.workload_status(request).await.unwrap().workload_status;
+        assert!(status.message.starts_with(reason) && status.message.is_empty() == reason.is_empty(), "{status:?}");
+        assert_eq!(stop(&host, does).await, WorkloadState::Stopping);
+        assert_eq!(state(&host, does).await, WorkloadState::NotFound);
+    }
+    host.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
