@@ -101,12 +101,8 @@ fn numbers() -> metrics::ResourceMetrics {
         time: at(2),
         temporality: metrics::Temporality::Delta,
     };
-    let metric = |name: &str, data| metrics::Metric {
-        name: name.into(),
-        description: String::new(),
-        unit: "1".into(),
-        data,
-    };
+    let metric =
+        |name: &str, data| metrics::Metric { name: name.into(), description: String::new(), unit: "1".into(), data };
     metrics::ResourceMetrics {
         resource: resource(),
         scope_metrics: vec![metrics::ScopeMetrics {
@@ -132,12 +128,7 @@ fn resource() -> Resource {
 }
 
 fn scope() -> InstrumentationScope {
-    InstrumentationScope {
-        name: "recorder".into(),
-        version: Some("1.0".into()),
-        schema_url: None,
-        attributes: vec![],
-    }
+    InstrumentationScope { name: "recorder".into(), version: Some("1.0".into()), schema_url: None, attributes: vec![] }
 }
 
 wasip2::http::proxy::export!(Recorder with_types_in wasip2);

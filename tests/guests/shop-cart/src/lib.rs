@@ -20,12 +20,14 @@ use std::time::Duration;
 use bindings::exports::test::shop0_1_3::cart::{Basket, BasketBorrow, Guest, GuestBasket, Item};
 use bindings::wasi::config::store;
 use bindings::wasi::logging::logging::{self, Level};
+#[cfg(feature = "otel")]
 use bindings::wasi::otel::{logs, tracing};
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{Fields, OutgoingRequest, Scheme};
 use wasip2::io::streams::{InputStream, StreamError};
 
 /// Records a log record in the span of the host.
+#[cfg(feature = "otel")]
 fn record(text: &str) {
     let outer = tracing::outer_span_context();
     logs::on_emit(&logs::LogRecord {
@@ -120,6 +122,7 @@ impl Guest for Cart {
         println!("cart says {text}");
         eprintln!("cart warns {text}");
         logging::log(Level::Info, "shop", &format!("cart logs {text}"));
+        #[cfg(feature = "otel")]
         record(&text);
     }
 
