@@ -207,7 +207,7 @@ impl Network {
             if self.is_opened(port) {
                 self.tell_hidden(Transport::Tcp, to);
             }
-            if let Ok(connection) = loopback.connect(None, to).await {
+            if let Ok(connection) = loopback.connect(None, to, !self.listens).await {
                 return Some(loopback::Stream(connection));
             }
         }

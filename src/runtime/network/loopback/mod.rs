@@ -151,10 +151,16 @@ impl Loopback {
         }
     }
 
-    /// Connects, from a port that was taken or any.
+    /// Connects, from a port that was taken or any. Who is `patient` waits for a service that was
+    /// started and will listen soon, also when the one before it has just gone.
     ///
     /// Errors: nothing listens there, or no port is left.
-    pub async fn connect(self: &Arc<Self>, from: Option<Lease>, to: SocketAddr) -> io::Result<Connection> {
+    pub async fn connect(
+        self: &Arc<Self>,
+        from: Option<Lease>,
+        to: SocketAddr,
+        patient: bool,
+    ) -> io::Result<Connection> {
         let lease = match from {
             Some(lease) => lease,
             None => self.bind(Protocol::Tcp, SocketAddr::new(source(to), 0))?,
@@ -163,13 +169,25 @@ impl Loopback {
             ip if ip.is_unspecified() => SocketAddr::new(source(to), lease.address.port()),
             _ => lease.address,
         };
-        let listener = self.lock().holders(Protocol::Tcp, to).find_map(|holder| match holder {
-            Holder::Listener(listener) => listener.upgrade(),
-            _ => None,
-        });
-        match listener {
-            Some(listener) => listener.join(lease, local, to).await,
-            None => Err(io::ErrorKind::ConnectionRefused.into()),
+        let mut lease = Some(lease);
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let listener = self.lock().holders(Protocol::Tcp, to).find_map(|holder| match holder {
+                Holder::Listener(listener) => listener.upgrade(),
+                _ => None,
+            });
+            let refused = match listener {
+                Some(listener) => match listener.join(&mut lease, local, to).await {
+                    Ok(connection) => return Ok(connection),
+                    Err(error) => error,
+                },
+                None => io::ErrorKind::ConnectionRefused.into(),
+            };
+            let until = self.lock().expected.filter(|until| patient && *until > Instant::now());
+            let Some(until) = until else { return Err(refused) };
+            let _ = tokio::time::timeout_at(until, changed).await;
         }
     }
 
@@ -341,7 +359,7 @@ mod tests {
     }
 
     async fn connect(network: &Arc<Loopback>, text: &str) -> io::Result<Connection> {
-        network.connect(None, at(text)).await
+        network.connect(None, at(text), false).await
     }
 
     #[tokio::test]

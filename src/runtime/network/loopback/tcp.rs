@@ -156,9 +156,14 @@ impl Listener {
         Poll::Ready(())
     }
 
-    /// Puts a connection from `client` into the queue, waiting for room, and returns the client's end.
-    pub(super) async fn join(&self, lease: Lease, client: SocketAddr, server: SocketAddr) -> io::Result<Connection> {
-        let mut lease = Some(lease);
+    /// Puts a connection from `client` into the queue, waiting for room, and returns the client's end. The
+    /// lease is taken only then.
+    pub(super) async fn join(
+        &self,
+        lease: &mut Option<Lease>,
+        client: SocketAddr,
+        server: SocketAddr,
+    ) -> io::Result<Connection> {
         std::future::poll_fn(|cx| {
             let mut state = self.lock();
             if state.closed {

@@ -138,7 +138,7 @@ impl Plan {
             }
             self.sockets.tell_hidden(Transport::Tcp, self.to);
         }
-        match tokio::time::timeout(CONNECT_TIME, loopback.connect(self.lease, self.to)).await {
+        match tokio::time::timeout(CONNECT_TIME, loopback.connect(self.lease, self.to, !self.sockets.listens())).await {
             Ok(Ok(connection)) => Ok(Connected::Own(connection)),
             Ok(Err(error)) => {
                 if !there {
