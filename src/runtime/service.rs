@@ -243,7 +243,10 @@ impl<C: Capabilities> Life<C> {
             let begun = Instant::now();
             let output = self.service.component.output();
             let ended = self.service.run(&output, || self.tell(ServiceState::Running)).await;
-            self.loopback.expect_nothing();
+            // One that ends because the next version has taken its ports must not end the waiting for that.
+            if !*self.stopped.borrow() {
+                self.loopback.expect_nothing();
+            }
             let stderr = output.finish();
             let reason = match ended {
                 Ok(End::Completed) => return self.tell(ServiceState::Completed),
