@@ -25,13 +25,15 @@ pub struct Args {
 
 pub fn run(ctx: &Context, start: &Path, args: Args) -> Result<()> {
     let project = super::load_project(ctx, start, &[])?;
-    let output = match ctx.shell.format() {
-        Format::Text => ToolOutput::Inherit,
-        Format::Json => ToolOutput::Stderr,
-    };
-    let report = build_project(ctx, &project, output, super::wit_fetch(args.skip_fetch, args.locked))?;
+    let report = build_project(ctx, &project, tool_output(ctx), super::wit_fetch(args.skip_fetch, args.locked))?;
     ctx.shell.result("build", &report, || text(&report, &ctx.cwd));
     Ok(())
+}
+
+/// stdout is for the result, also when that is text: tools write to stderr.
+pub(super) fn tool_output(ctx: &Context) -> ToolOutput {
+    let colour = ctx.shell.has_colour();
+    ToolOutput::Copied { colour, progress: colour && ctx.shell.format() == Format::Text }
 }
 
 /// Builds a project for a command whose result may be another one.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::process::{Stop, Tail, Tool};
 use super::recipe::{self, Product, Recipe, Step, find_tool};
-use super::{BuildOptions, BuildReport, Stage, adapt, artifact, cargo, checks, dependencies};
+use super::{BuildOptions, BuildReport, Stage, adapt, artifact, cargo, checks, dependencies, lessons};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::project::Project;
@@ -137,7 +137,7 @@ async fn run_step(
     }
     let error = failed(step, status, folder);
     Err(match tail.text() {
-        Some(text) => error.details(text),
+        Some(text) => lessons::explain(error, &text).details(text),
         None => error,
     })
 }

@@ -21,6 +21,7 @@ mod checks;
 mod dependencies;
 mod diagnosis;
 mod job;
+mod lessons;
 mod process;
 mod versions;
 
@@ -78,8 +79,9 @@ pub enum ToolOutput {
     /// As it comes, all to stderr: stdout is for a JSON document.
     Stderr,
     /// As it comes, all to stderr, and the end of it into the error of a build that fails: somebody
-    /// else than the terminal shows it, too. `colour`: tools are asked for it.
-    Copied { colour: bool },
+    /// else than the terminal shows it, too, and what it means is looked up. `colour`: tools are asked
+    /// for it. `progress`: cargo is asked for its bar.
+    Copied { colour: bool, progress: bool },
 }
 
 /// A component that was built.

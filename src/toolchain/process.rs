@@ -155,11 +155,15 @@ impl Tool<'_> {
         }
         command.current_dir(self.folder).env_clear().envs(self.env);
         command.stdin(Stdio::null()).stderr(Stdio::inherit());
-        if let ToolOutput::Copied { colour } = output {
+        if let ToolOutput::Copied { colour, progress } = output {
             command.stderr(Stdio::piped());
             // A tool that writes to a pipe leaves colours out unless it is asked for them.
             for name in COLOUR.iter().filter(|name| colour && !self.env.contains_key(**name)) {
                 command.env(name, if *name == "CARGO_TERM_COLOR" { "always" } else { "1" });
+            }
+            if progress && !self.env.contains_key("CARGO_TERM_PROGRESS_WHEN") {
+                // Cargo cannot ask a pipe for its width.
+                command.env("CARGO_TERM_PROGRESS_WHEN", "always").env("CARGO_TERM_PROGRESS_WIDTH", "80");
             }
         }
         command

@@ -24,6 +24,7 @@ mod dev_watching;
 mod doctor;
 mod embed;
 mod embed_examples;
+mod failures;
 mod http;
 mod inspect;
 mod isolation;

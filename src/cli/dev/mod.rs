@@ -68,7 +68,7 @@ pub fn run(ctx: &Context, start: &Path, args: Args, telemetry: Telemetry) -> Res
         poll: args.poll.map(Duration::from_millis),
         fresh: args.fresh,
         env: ctx.env.as_ref().clone(),
-        tool_output: ToolOutput::Copied { colour: ctx.shell.has_colour() },
+        tool_output: ToolOutput::Copied { colour: ctx.shell.has_colour(), progress: false },
         offline: ctx.offline,
         wit: super::wit_fetch(args.skip_fetch, args.locked),
         cache: ctx.dirs.cache.clone(),

@@ -10,7 +10,6 @@ use crate::component;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::project;
-use crate::toolchain::ToolOutput;
 
 /// Larger files are refused, in bytes. The largest components known are a tenth of it.
 const LARGEST: u64 = 1 << 30;
@@ -102,7 +101,7 @@ fn registry(ctx: &Context, reference: &str, connection: &ConnectionArgs) -> Resu
 fn project(ctx: &Context, folder: &Path) -> Result<Subject> {
     let project = super::super::load_project(ctx, folder, &[])?;
     // stdout is for the report, in either format.
-    let report = build::build_project(ctx, &project, ToolOutput::Stderr, wit_fetch(false, false))?;
+    let report = build::build_project(ctx, &project, build::tool_output(ctx), wit_fetch(false, false))?;
     Ok(Subject { name: shown(ctx, &report.path), bytes: report.artifact.bytes, from: From::Project })
 }
 
