@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::plugins::Installed;
 use crate::runtime::callee::{self, Callees};
 use crate::runtime::capability::GuestOf;
-use crate::runtime::compose::{self, ComposeError, Link, Part, Personal};
+use crate::runtime::compose::{self, ComposeError, Link, Part, Personal, SOCKETS_OF_0_3};
 use crate::runtime::engine::Engine;
 use crate::runtime::http::call::HttpComponent;
 use crate::runtime::limits::Limits;
@@ -311,8 +311,16 @@ impl Core {
         }
         let parts: Vec<Part> =
             components.iter().map(|component| Part { name: &component.name, bytes: &component.bytes }).collect();
-        let composed =
-            compose::compose(&parts, links, compose::is_personal::<Installed>).map_err(|error| match error {
+        let composed = compose::compose(&parts, links, compose::is_personal::<Installed>)
+            // Where each member has the sockets for itself, they are of different types: none passes from
+            // one to another. Members that do that have them together.
+            .or_else(|_| {
+                let is_personal = |interface: &str| {
+                    compose::is_personal::<Installed>(interface) && !interface.starts_with(SOCKETS_OF_0_3)
+                };
+                compose::compose(&parts, links, is_personal)
+            })
+            .map_err(|error| match error {
                 ComposeError::Mismatch { link, reason } => StartError::Link(LinkReport {
                     unmet: vec![Unmet {
                         component: components[link.importer].name.clone(),

@@ -22,9 +22,9 @@ use super::limits::Limits;
 use super::network::loopback::Seat;
 use super::network::policy::Policy;
 use super::network::sockets::{self, Sockets};
-use super::network::{Network, Outbound};
+use super::network::{Network, Outbound, wasi3};
 use super::observer::Observer;
-use super::personal;
+use super::personal::{self, SOCKETS_OF_0_3};
 use super::stdio::CallOutput;
 use super::workload::{Component, LocalResources, Workload};
 use crate::error::{Error, Result};
@@ -37,6 +37,7 @@ pub fn linker<C: Capabilities>(engine: &Engine) -> Result<Linker<GuestOf<C>>> {
         .and_then(|()| sockets::link(&mut linker, Guest::sockets))
         .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
         .and_then(|()| wasmtime_wasi::p3::add_to_linker(&mut linker))
+        .and_then(|()| wasi3::link(&mut linker, Guest::sockets))
         .and_then(|()| wasmtime_wasi_http::p3::add_to_linker(&mut linker))
         .and_then(|()| C::link(&mut linker));
     linked.map_err(|error| Error::bug("the host's interfaces do not fit together").cause(format!("{error:#}")))?;
@@ -54,7 +55,7 @@ pub struct Prepared<C: Capabilities> {
     names: Arc<[Arc<str>]>,
     /// Whether `wasi:sockets` is imported; most do not, and their stores carry none of it.
     uses_sockets: bool,
-    /// Whether several members may use the sockets of WASI 0.3, which are not theirs alone.
+    /// Whether members pass sockets of WASI 0.3 to each other, which are therefore not theirs alone.
     shares_sockets: bool,
     /// What each instance is held to.
     pub limits: Limits,
@@ -143,7 +144,10 @@ impl<C: Capabilities> Prepared<C> {
             personal::link::<C>(&mut instance, &import.interface, import.part).map_err(PrepareError::Link)?;
         }
         let pre = linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
-        Self::with_members(around, workload, components, pre, Role::Component)
+        let mut prepared = Self::with_members(around, workload, components, pre, Role::Component)?;
+        let own = personal.iter().any(|import| import.interface.starts_with(SOCKETS_OF_0_3));
+        prepared.shares_sockets &= !own;
+        Ok(prepared)
     }
 
     fn with_members(
@@ -177,7 +181,7 @@ impl<C: Capabilities> Prepared<C> {
         let imports = pre.component().component_type();
         let has = |part: &str| imports.imports(around.engine.wasmtime()).any(|(name, _)| name.contains(part));
         let uses_sockets = has("sockets");
-        let shares_sockets = components.len() > 1 && has("wasi:sockets/types@0.3");
+        let shares_sockets = components.len() > 1 && has(SOCKETS_OF_0_3);
         Ok(Prepared {
             engine: around.engine.clone(),
             name: names[0].clone(),
@@ -229,7 +233,7 @@ impl<C: Capabilities> Prepared<C> {
             others.push(member.own(output, index, sockets(member), &[])?);
         }
         let first = &self.members[0];
-        // The sockets of WASI 0.3 are shared by the members of a composed component: what one may not, none may.
+        // Sockets that pass from one member to another are nobody's own: what one may not, none may.
         let restrict: &[Own<_>] = if self.shares_sockets { &others } else { &[] };
         let Own { wasi, outgoing, sockets, capabilities } = first.own(output, 0, sockets(first), restrict)?;
         let mut table = ResourceTable::new();

@@ -260,16 +260,106 @@ fn a_program_with_a_main_is_a_service_by_itself() {
     dev.stop();
 }
 
-#[test]
-fn a_service_of_wasi_0_3_runs_and_its_sockets_are_denied_loopback_with_the_reason() {
+/// A component and a service, each of the WASI generation that is said.
+fn generations(component: u32, service: u32, what: &str, more: &str) -> (Sandbox, Dev) {
     let sandbox = Sandbox::new();
-    let root = sandbox.copying_project("app", &guests::service3(), "");
+    let settings = format!("dev:\n  service_file: service.wasm\n  environment: {{SERVICE: '{what}'}}\n{more}");
+    let component = if component == 3 { guests::probe3() } else { guests::probe() };
+    let root = sandbox.copying_project("app", &component, &settings);
+    write(&root.join("service.wasm"), if service == 3 { guests::service3() } else { guests::service() });
     let mut dev = sandbox.dev(&root, &[]);
     dev.ready();
-    let told = dev.wait_for("network");
-    assert!(told["reason"].as_str().unwrap().contains("sockets of WASI 0.3 do not reach"), "{told}");
-    dev.wait_for_event("output", |event| event["line"] == "connecting gave Err(ErrorCode::AccessDenied)");
-    state(&mut dev, "completed");
+    (sandbox, dev)
+}
+
+#[test]
+fn a_service_of_wasi_0_3_is_reached_by_components_of_its_generation() {
+    let (_sandbox, mut dev) = generations(3, 3, "tcp 0.0.0.0:7000", "");
+    assert_eq!(dev.get("/tcp?127.0.0.1:7000,accepted").body, "1");
+    dev.wait_for_event("output", |event| {
+        event["line"] == "listening on 0.0.0.0:7000" && event["component"] == "service"
+    });
+    assert_eq!(dev.get("/resolve?localhost").body, "127.0.0.1\n");
+    let peer = dev.get("/tcp?127.0.0.1:7000,peer").body;
+    assert!(peer.starts_with("127.0.0.1:"), "{peer}");
+    let body: String = (0..300_000).map(|number| char::from(b'a' + (number % 23) as u8)).collect::<String>().repeat(4);
+    let answer = dev.send("POST", "/tcp?127.0.0.1:7000,echo", &body);
+    assert!(answer.body == body, "{} of {} bytes", answer.body.len(), body.len());
+    assert_eq!(dev.get("/tcp?127.0.0.1:7001,x").body, "failed: ErrorCode::ConnectionRefused");
+    let told = dev.wait_for_event("network", |event| event["reason"].to_string().contains("tcp://127.0.0.1:7001"));
+    assert!(told["reason"].as_str().unwrap().contains("nothing listens"), "{told}");
+    // Many at one time, each with more than fits into the buffers.
+    let clients: Vec<_> = (0..30)
+        .map(|number| {
+            let url = dev.url.clone();
+            std::thread::spawn(move || {
+                let body = format!("{number};").repeat(40_000);
+                let answer = request(&url, "POST", "/tcp?127.0.0.1:7000,echo", Some(body.as_bytes()), &[]).unwrap();
+                assert!(answer.body == body, "{number}: {} bytes", answer.body.len());
+            })
+        })
+        .collect();
+    clients.into_iter().for_each(|client| client.join().unwrap());
+    assert_eq!(dev.get("/tcp?127.0.0.1:7000,accepted").body, "34");
+    dev.stop();
+}
+
+#[test]
+fn components_and_services_of_both_generations_meet_at_127_0_0_1() {
+    let body = "abcdefg".repeat(100_000);
+    let (_sandbox, dev) = generations(2, 3, "tcp 127.0.0.1:7000", "");
+    assert_eq!(ask(&dev, "accepted").body, "1");
+    assert_eq!(dev.get("/tcp?to=localhost:7000&text=accepted%0A").body, "2");
+    assert!(dev.send("POST", "/tcp?to=127.0.0.1:7000&line=echo", &body).body == body);
+    dev.stop();
+    let (_sandbox, dev) = generations(3, 2, "tcp", "");
+    assert_eq!(dev.get("/tcp?127.0.0.1:7000,accepted").body, "1");
+    assert!(dev.send("POST", "/tcp?127.0.0.1:7000,echo", &body).body == body);
+    dev.stop();
+}
+
+#[test]
+fn datagrams_of_both_generations_reach_a_service_and_come_back() {
+    for (component, service) in [(3, 3), (2, 3), (3, 2)] {
+        let (_sandbox, mut dev) = generations(component, service, "udp 0.0.0.0:7000", "");
+        dev.wait_for_event("output", |event| event["line"] == "bound to 0.0.0.0:7000");
+        if component == 2 {
+            assert_eq!(dev.get("/udp?to=127.0.0.1:7000&text=hello").body, "hello");
+            assert_eq!(dev.get("/udp?to=127.0.0.1:7000&text=again").body, "again");
+        } else {
+            assert_eq!(dev.get("/udp?127.0.0.1:7000,hello").body, "hello hello from 127.0.0.1:7000");
+            assert_eq!(dev.get("/udp?127.0.0.1:7001,x").body, "failed: ErrorCode::ConnectionRefused");
+        }
+        dev.stop();
+    }
+}
+
+#[test]
+fn sockets_of_0_3_stay_inside_of_the_workload_and_only_its_service_listens() {
+    let machine = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = machine.local_addr().unwrap().port();
+    let (_sandbox, mut dev) = generations(3, 3, "tcp", "");
+    for host in ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "127.0.0.2", "0.0.0.0"] {
+        let answer = dev.get(&format!("/tcp?{host}:{port},x")).body;
+        assert!(answer.starts_with("failed: "), "{host}: {answer}");
+        let answer = dev.get(&format!("/udp?{host}:{port},x")).body;
+        assert!(answer.starts_with("failed: "), "{host}: {answer}");
+        let answer = dev.get(&format!("/tcp?127.0.0.1:7000,connect%20{host}:{port}")).body;
+        assert!(answer.starts_with("not connected: "), "{host}: {answer}");
+    }
+    for path in ["/listen?127.0.0.1:7002", "/listen?0.0.0.0:0", "/bindudp?0.0.0.0:7002"] {
+        assert_eq!(dev.get(path).body, "failed: ErrorCode::AccessDenied", "{path}");
+        dev.wait_for_event("network", |event| event["reason"].to_string().contains("components do not listen"));
+    }
+    dev.stop();
+    machine.set_nonblocking(true).unwrap();
+    assert!(machine.accept().is_err(), "nobody has connected");
+
+    let (_sandbox, mut dev) = generations(3, 3, "tcp 93.184.216.34:80", "  service_max_restarts: 0\n");
+    let told = dev.wait_for_event("network", |event| event["denied"] == true);
+    assert!(told["reason"].as_str().unwrap().contains("93.184.216.34:80"), "{told}");
+    dev.wait_for_event("output", |event| event["line"] == "it failed: ErrorCode::AccessDenied");
+    state(&mut dev, "failed");
     dev.stop();
 }
 

@@ -84,6 +84,12 @@ impl Loopback {
         self.sockets.clone().try_acquire_owned().ok()
     }
 
+    /// The same, as soon as there are fewer.
+    pub fn socket_soon(&self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + use<> {
+        let sockets = self.sockets.clone();
+        async move { sockets.acquire_owned().await.ok() }
+    }
+
     /// Takes a port; with port 0 a free one.
     ///
     /// Errors: it is in use, or none is left. The address must be loopback or unspecified.
