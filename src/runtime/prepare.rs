@@ -3,6 +3,7 @@
 //! Everything that belongs to the workload is computed here, once; [`Prepared::store`] only copies
 //! handles.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -13,7 +14,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::capability::{Capabilities, ForComponent, GuestOf};
 use super::compose::Personal;
-use super::cpu::CpuShare;
+use super::cpu::{CpuShare, Shares};
 use super::engine::Engine;
 use super::guest::{Guest, Own};
 use super::http::client::Client;
@@ -63,7 +64,7 @@ pub struct Prepared<C: Capabilities> {
     pub calls: Arc<Semaphore>,
     /// A permit for each call that may wait for one of those.
     pub queue: Semaphore,
-    cpu: Option<Arc<CpuShare>>,
+    cpu: Option<Shares>,
     observer: Arc<dyn Observer>,
 }
 
@@ -102,6 +103,9 @@ pub struct Surroundings<'a, C: Capabilities> {
     pub seat: &'a Seat,
     /// The host's defaults; a component may ask for less memory.
     pub limits: Limits,
+    /// The run time of components that have a limit, by their names. One that belongs to several
+    /// compositions has one share.
+    pub shares: &'a BTreeMap<String, Arc<CpuShare>>,
 }
 
 impl<C: Capabilities> Prepared<C> {
@@ -193,8 +197,9 @@ impl<C: Capabilities> Prepared<C> {
             limits: limits.with_memory(memory),
             calls: Arc::new(Semaphore::new(limits.in_flight)),
             queue: Semaphore::new(limits.queue),
-            // Calls of a composed component are those of the first member, whatever others they reach.
-            cpu: components[0].local.cpu_limit.map(CpuShare::new),
+            cpu: Shares::of(
+                components.iter().filter_map(|component| around.shares.get(&component.name).cloned()).collect(),
+            ),
             observer: around.observer.clone(),
         })
     }
@@ -211,7 +216,7 @@ impl<C: Capabilities> Prepared<C> {
     }
 
     /// What all of its calls may run for, if that is limited.
-    pub fn cpu(&self) -> Option<&Arc<CpuShare>> {
+    pub fn cpu(&self) -> Option<&Shares> {
         self.cpu.as_ref()
     }
 

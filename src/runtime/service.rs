@@ -15,6 +15,7 @@ use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::{p2, p3};
 
 use super::capability::{Capabilities, GuestOf};
+use super::cpu;
 use super::fault;
 use super::network::loopback::{Loopback, STARTING};
 use super::observer::{ServiceRecord, ServiceState};
@@ -70,8 +71,13 @@ impl<C: Capabilities> ServiceComponent<C> {
         Ok(ServiceComponent { component, entry, max_restarts, generation })
     }
 
-    /// Runs it once, until it ends. `started` is called when it has been instantiated.
-    async fn run(&self, output: &Arc<CallOutput>, started: impl FnOnce()) -> wasmtime::Result<End> {
+    /// Runs it once, until it ends, within its share of run time. `started` is called when it has been
+    /// instantiated.
+    async fn run(&self, output: &Arc<CallOutput>, started: impl FnOnce() + Send) -> wasmtime::Result<End> {
+        cpu::held(self.component.cpu(), Box::pin(self.run_freely(output, started))).await
+    }
+
+    async fn run_freely(&self, output: &Arc<CallOutput>, started: impl FnOnce() + Send) -> wasmtime::Result<End> {
         let mut store = self.component.store(output)?;
         let ended = match &self.entry {
             Entry::Run(pre) => {

@@ -478,6 +478,27 @@ fn a_service_that_never_waits_takes_no_request_away_and_ends_at_once() {
     assert!(!stderr.contains("did not stop"), "{stderr}");
 }
 
+/// What was used is told by the system; a busy machine can only make it less.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_service_gets_no_more_than_its_share_of_a_core() {
+    for service in ["loop", "tcp"] {
+        let (_sandbox, _root, mut dev) = with_service(service, "  cpu_limit: 20\n");
+        let line = if service == "loop" { "looping" } else { "listening on 127.0.0.1:7000" };
+        dev.wait_for_event("output", |event| event["line"] == line);
+        if service == "tcp" {
+            assert_eq!(ask(&dev, "accepted").body, "1", "one that waits is not slowed down");
+        } else {
+            let (used, begun) = (dev.processor_time(), std::time::Instant::now());
+            assert_eq!(dev.get("/slow?ms=3000").status, 200);
+            let share = (dev.processor_time() - used).as_secs_f64() / begun.elapsed().as_secs_f64();
+            assert!(share < 0.45, "a loop used {share} of a core");
+        }
+        let stderr = dev.stop();
+        assert!(!stderr.contains("did not stop"), "{stderr}");
+    }
+}
+
 #[test]
 fn a_sleeping_service_ends_with_the_loop() {
     let (_sandbox, _root, mut dev) = alone("sleep", "");
