@@ -16,7 +16,7 @@ pub mod types;
 mod watches;
 pub mod workloads;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -27,13 +27,14 @@ use crate::error::{Error, Result};
 use crate::plugins::Installed;
 use crate::runtime::callee::{self, Callees};
 use crate::runtime::capability::GuestOf;
-use crate::runtime::compose::{self, ComposeError, Link, Part, Personal};
+use crate::runtime::compose::{self, ComposeError, Link, Part, Personal, SOCKETS_OF_0_3};
+use crate::runtime::cpu::CpuShare;
 use crate::runtime::engine::Engine;
 use crate::runtime::http::call::HttpComponent;
 use crate::runtime::limits::Limits;
 use crate::runtime::network::loopback::Seat;
 use crate::runtime::network::{Outbound, OutboundOptions};
-use crate::runtime::observer::{Observer, ServiceRecord};
+use crate::runtime::observer::{Observer, ServiceRecord, WorkloadNotice};
 use crate::runtime::prepare::{self, PrepareError, Prepared, Surroundings};
 use crate::runtime::workload::{Component, Workload};
 use link::{LinkReport, Problem, Unmet};
@@ -200,6 +201,7 @@ impl Core {
         let capabilities = Arc::new(installed.bind(&workload).await?);
         let outbound = self.outbound.load_full();
         let seat = Seat::default();
+        let shares = shares(&workload);
         let around = Surroundings {
             engine: &self.engine,
             linker: &self.linker,
@@ -208,6 +210,7 @@ impl Core {
             outbound: &outbound,
             seat: &seat,
             limits,
+            shares: &shares,
         };
         let mut members = Vec::new();
         let mut report = LinkReport::default();
@@ -249,6 +252,14 @@ impl Core {
         }
         for member in &members {
             try_instance(member).await?;
+        }
+        for unit in units {
+            let members: Vec<&Component> = unit.members.iter().map(|index| &workload.components[*index]).collect();
+            if let Some(reason) = disagreement(&members) {
+                let hint = "what one of them runs counts for each, so that the smallest holds all: give them the same";
+                let (workload, hint) = (workload.id().to_string(), Some(format!("{hint} `cpu_limit`, or none")));
+                self.observer.notice(WorkloadNotice { workload, reason, hint });
+            }
         }
         let http = members
             .iter()
@@ -311,8 +322,16 @@ impl Core {
         }
         let parts: Vec<Part> =
             components.iter().map(|component| Part { name: &component.name, bytes: &component.bytes }).collect();
-        let composed =
-            compose::compose(&parts, links, compose::is_personal::<Installed>).map_err(|error| match error {
+        let composed = compose::compose(&parts, links, compose::is_personal::<Installed>)
+            // Where each member has the sockets for itself, they are of different types: none passes from
+            // one to another. Members that do that have them together.
+            .or_else(|_| {
+                let is_personal = |interface: &str| {
+                    compose::is_personal::<Installed>(interface) && !interface.starts_with(SOCKETS_OF_0_3)
+                };
+                compose::compose(&parts, links, is_personal)
+            })
+            .map_err(|error| match error {
                 ComposeError::Mismatch { link, reason } => StartError::Link(LinkReport {
                     unmet: vec![Unmet {
                         component: components[link.importer].name.clone(),
@@ -340,6 +359,27 @@ impl Core {
         let kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().find(|(known, _)| known == key).map(|(_, compiled)| compiled.clone())
     }
+}
+
+/// The run time of those that have a limit, by their names.
+fn shares(workload: &Workload) -> BTreeMap<String, Arc<CpuShare>> {
+    let service = workload.service.iter().map(|service| &service.component);
+    let limited = workload.components.iter().chain(service);
+    limited.filter_map(|component| Some((component.name.clone(), CpuShare::new(component.local.cpu_limit?)))).collect()
+}
+
+/// Whether components that run in one call differ in what they may run for, and in which way.
+fn disagreement(members: &[&Component]) -> Option<String> {
+    let limit = |component: &Component| component.local.cpu_limit;
+    if members.iter().all(|member| limit(member) == limit(members[0])) {
+        return None;
+    }
+    let said = |member: &&Component| match limit(member) {
+        Some(percent) => format!("`{}` {percent} %", member.name),
+        None => format!("`{}` none", member.name),
+    };
+    let all: Vec<String> = members.iter().map(said).collect();
+    Some(format!("linked components run in one call and have different `cpu_limit`s: {}", all.join(", ")))
 }
 
 /// Instantiates a component once: what fails now would fail at every request.

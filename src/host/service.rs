@@ -66,21 +66,25 @@ struct Active {
 }
 
 impl Place {
-    /// Gets everything ready for this service, which [`Place::activate`] will start: the one before is
-    /// told to stop, and whoever connects from now on waits for the new one. If it is the same, it goes
+    /// Gets everything ready for this service, which [`Place::activate`] will start: the one before
+    /// finishes with the connections that it has accepted, and all others wait for the new one. If it is the same, it goes
     /// on and calls other components.
     pub fn make_room(&self, ready: Option<&ReadyService>) {
         let active = self.lock();
         match (&*active, ready) {
             (Some(active), Some(ready)) if active.key == ready.key => active.callees.replace(&ready.callees),
             (before, ready) => {
-                if let Some(before) = before {
-                    before.running.tell_to_stop();
-                }
                 if ready.is_some() {
                     self.network.expect(STARTING);
                 }
+                // Before it hears of it: what it leaves behind when it ends is lost.
                 self.network.evict();
+                if ready.is_none() {
+                    self.network.forsake();
+                }
+                if let Some(before) = before {
+                    before.running.tell_to_make_room();
+                }
             }
         }
     }
@@ -112,10 +116,13 @@ impl Place {
     /// more.
     pub async fn stop(&self, patience: Duration) -> bool {
         let active = self.lock().take();
-        match active {
+        let ended = match active {
             Some(active) => active.running.stop(patience).await,
             None => true,
-        }
+        };
+        // Nobody takes its place.
+        self.network.expect_nothing();
+        ended
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Active>> {

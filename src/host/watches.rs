@@ -12,6 +12,7 @@ use crate::plugins::bindings::KeyWatcherPre;
 use crate::plugins::keyvalue::host::Bucket;
 use crate::plugins::keyvalue::watch::{Change, Watch, Watcher};
 use crate::runtime::capability::GuestOf;
+use crate::runtime::cpu;
 use crate::runtime::fault;
 use crate::runtime::observer::CallId;
 use crate::runtime::prepare::Prepared;
@@ -71,6 +72,7 @@ impl Watch for WatchingComponent {
             output.serve(CallId::next(trace::id(&span)));
             let limit = member.limits.request_time;
             let call = self.call(bucket, change, &output).instrument(span.clone());
+            let call = cpu::held(member.cpu(), Box::pin(call));
             let error = match tokio::time::timeout(limit, call).await {
                 Ok(Ok(())) => return,
                 Ok(Err(trap)) => trap,

@@ -12,6 +12,7 @@ use wasmtime::component::{Component as Compiled, Linker, Val};
 
 use super::capability::{Capabilities, GuestOf};
 use super::compose::Link;
+use super::cpu;
 use super::engine::Engine;
 use super::fault;
 use super::prepare::Prepared;
@@ -166,7 +167,8 @@ impl<C: Capabilities> Call<C> {
         };
         let output = callee.output();
         let limit = callee.limits.request_time;
-        let error = match tokio::time::timeout(limit, self.call(&callee, &output, arguments, results)).await {
+        let call = cpu::held(callee.cpu(), Box::pin(self.call(&callee, &output, arguments, results)));
+        let error = match tokio::time::timeout(limit, call).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
             Err(_) => wasmtime::Error::msg(format!("no end within {} seconds", limit.as_secs_f64())),

@@ -6,7 +6,7 @@
 //! ([`Personal`]), and the host links them one by one. All other imports are shared, and with them
 //! the types of their resources, so that a stream may pass from one member to another.
 
-pub use super::personal::is_personal;
+pub use super::personal::{SOCKETS_OF_0_3, is_personal};
 use wac_graph::types::{ItemKind, Package};
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
 

@@ -71,8 +71,29 @@ impl CpuShare {
     }
 }
 
-/// Holds work to a share, if there is one. Its pauses count as its time for everybody who waits.
-pub fn held<'a, T: Send + 'a>(share: Option<&Arc<CpuShare>>, work: BoxFuture<'a, T>) -> BoxFuture<'a, T> {
+/// The shares that work counts for. Members of a composed component run in one call, and nobody can
+/// tell whose time it was: it counts for each of them, and the first that has had its share makes all
+/// of them wait.
+#[derive(Clone)]
+pub struct Shares(Arc<[Arc<CpuShare>]>);
+
+impl Shares {
+    /// `None` if nothing is limited.
+    pub fn of(shares: Vec<Arc<CpuShare>>) -> Option<Self> {
+        if shares.is_empty() { None } else { Some(Shares(shares.into())) }
+    }
+
+    fn pause(&self, now: Instant) -> Option<Duration> {
+        self.0.iter().filter_map(|share| share.pause(now)).max()
+    }
+
+    fn spent(&self, time: Duration) {
+        self.0.iter().for_each(|share| share.spent(time));
+    }
+}
+
+/// Holds work to its shares, if there are any. Its pauses count as its time for everybody who waits.
+pub fn held<'a, T: Send + 'a>(share: Option<&Shares>, work: BoxFuture<'a, T>) -> BoxFuture<'a, T> {
     match share {
         None => work,
         Some(share) => Box::pin(Held { work, share: share.clone(), pause: None }),
@@ -81,7 +102,7 @@ pub fn held<'a, T: Send + 'a>(share: Option<&Arc<CpuShare>>, work: BoxFuture<'a,
 
 struct Held<'a, T> {
     work: BoxFuture<'a, T>,
-    share: Arc<CpuShare>,
+    share: Shares,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
@@ -153,6 +174,20 @@ mod tests {
         let share = CpuShare::new(1);
         share.spent(Duration::from_secs(3600));
         assert!(share.pause(Instant::now()).unwrap() <= LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn what_several_have_done_together_counts_for_each() {
+        let (strict, generous) = (CpuShare::new(10), CpuShare::new(200));
+        let both = Shares::of(vec![strict.clone(), generous.clone()]).unwrap();
+        let start = Instant::now();
+        assert_eq!(both.pause(start), None);
+        both.spent(20 * MS);
+        let pause = both.pause(start).expect("the strict one owes a tick");
+        assert!(pause >= 95 * MS, "{pause:?}");
+        assert_eq!(generous.pause(start), None, "by itself it may go on");
+        assert!(strict.pause(start).is_some(), "also in calls of its own");
+        assert!(Shares::of(Vec::new()).is_none());
     }
 
     #[test]

@@ -29,6 +29,10 @@ pub trait Observer: Send + Sync + 'static {
     fn service(&self, record: ServiceRecord) {
         let _ = record;
     }
+    /// A workload that was made ready does something else than its settings seem to say.
+    fn notice(&self, notice: WorkloadNotice) {
+        let _ = notice;
+    }
     /// A component was instantiated, or an instance of it has ended.
     fn instance(&self, change: InstanceChange) {
         let _ = change;
@@ -212,6 +216,17 @@ pub struct NetworkNotice {
     pub denied: bool,
 }
 
+/// What a workload does otherwise than its settings seem to say.
+#[derive(Clone, Debug)]
+pub struct WorkloadNotice {
+    /// `namespace/name` of the workload.
+    pub workload: String,
+    /// What is so, and why.
+    pub reason: String,
+    /// What to change.
+    pub hint: Option<String>,
+}
+
 /// How a service is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceRecord {
@@ -281,6 +296,11 @@ impl Observer for Both {
     fn network(&self, notice: NetworkNotice) {
         self.0.network(notice.clone());
         self.1.network(notice);
+    }
+
+    fn notice(&self, notice: WorkloadNotice) {
+        self.0.notice(notice.clone());
+        self.1.notice(notice);
     }
 
     fn instance(&self, change: InstanceChange) {

@@ -29,9 +29,14 @@ const OF_WASI: &[&str] = &[
     "wasi:sockets/tcp-create-socket",
     "wasi:sockets/udp-create-socket",
     "wasi:sockets/ip-name-lookup",
+    // Of WASI 0.3, where sockets are made by the interface that has them.
+    "wasi:sockets/types",
     "wasi:http/outgoing-handler",
     "wasi:http/client",
 ];
+
+/// With which the name of WASI 0.3's sockets begins.
+pub const SOCKETS_OF_0_3: &str = "wasi:sockets/types@0.3";
 
 /// Whether an import gives a component what is its own.
 pub fn is_personal<C: Capabilities>(interface: &str) -> bool {

@@ -8,12 +8,12 @@ use wasmtime_wasi::cli::{WasiCli, WasiCliCtxView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemCtxView};
 use wasmtime_wasi::p3::bindings::cli::{environment, stderr, stdout};
 use wasmtime_wasi::p3::bindings::filesystem::preopens;
-use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup;
-use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsCtxView};
 use wasmtime_wasi_http::p3::bindings::http::client;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpCtxView};
 
 use super::guest::Guest;
+use super::network::sockets::View;
+use super::network::wasi3;
 use super::personal::{cli, files};
 
 /// So many members of a composed component may import these.
@@ -65,10 +65,9 @@ pub fn link<S: Send + 'static>(
             instance,
             of_member!(member, files_at -> WasiFilesystemCtxView)?,
         ),
-        "wasi:sockets/ip-name-lookup" => ip_name_lookup::add_to_linker_instance::<_, WasiSockets>(
-            instance,
-            of_member!(member, sockets_at -> WasiSocketsCtxView)?,
-        ),
+        "wasi:sockets/types" | "wasi:sockets/ip-name-lookup" => {
+            wasi3::link_personal(instance, name, of_member!(member, sockets_at -> View)?)
+        }
         "wasi:http/client" => {
             client::add_to_linker_instance::<_, WasiHttp>(instance, of_member!(member, http_at -> WasiHttpCtxView)?)
         }
@@ -84,9 +83,8 @@ fn files_at<S: Send, const MEMBER: usize>(guest: &mut Guest<S>) -> WasiFilesyste
     files(guest, MEMBER)
 }
 
-fn sockets_at<S: Send, const MEMBER: usize>(guest: &mut Guest<S>) -> WasiSocketsCtxView<'_> {
-    let (wasi, table) = guest.wasi_of(MEMBER);
-    WasiSocketsCtxView { ctx: wasi.sockets(), table }
+fn sockets_at<S: Send, const MEMBER: usize>(guest: &mut Guest<S>) -> View<'_> {
+    guest.sockets_of(MEMBER)
 }
 
 fn http_at<S: Send, const MEMBER: usize>(guest: &mut Guest<S>) -> WasiHttpCtxView<'_> {

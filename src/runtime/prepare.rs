@@ -3,6 +3,7 @@
 //! Everything that belongs to the workload is computed here, once; [`Prepared::store`] only copies
 //! handles.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -13,7 +14,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::capability::{Capabilities, ForComponent, GuestOf};
 use super::compose::Personal;
-use super::cpu::CpuShare;
+use super::cpu::{CpuShare, Shares};
 use super::engine::Engine;
 use super::guest::{Guest, Own};
 use super::http::client::Client;
@@ -22,9 +23,9 @@ use super::limits::Limits;
 use super::network::loopback::Seat;
 use super::network::policy::Policy;
 use super::network::sockets::{self, Sockets};
-use super::network::{Network, Outbound};
+use super::network::{Network, Outbound, wasi3};
 use super::observer::Observer;
-use super::personal;
+use super::personal::{self, SOCKETS_OF_0_3};
 use super::stdio::CallOutput;
 use super::workload::{Component, LocalResources, Workload};
 use crate::error::{Error, Result};
@@ -37,6 +38,7 @@ pub fn linker<C: Capabilities>(engine: &Engine) -> Result<Linker<GuestOf<C>>> {
         .and_then(|()| sockets::link(&mut linker, Guest::sockets))
         .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
         .and_then(|()| wasmtime_wasi::p3::add_to_linker(&mut linker))
+        .and_then(|()| wasi3::link(&mut linker, Guest::sockets))
         .and_then(|()| wasmtime_wasi_http::p3::add_to_linker(&mut linker))
         .and_then(|()| C::link(&mut linker));
     linked.map_err(|error| Error::bug("the host's interfaces do not fit together").cause(format!("{error:#}")))?;
@@ -54,7 +56,7 @@ pub struct Prepared<C: Capabilities> {
     names: Arc<[Arc<str>]>,
     /// Whether `wasi:sockets` is imported; most do not, and their stores carry none of it.
     uses_sockets: bool,
-    /// Whether several members may use the sockets of WASI 0.3, which are not theirs alone.
+    /// Whether members pass sockets of WASI 0.3 to each other, which are therefore not theirs alone.
     shares_sockets: bool,
     /// What each instance is held to.
     pub limits: Limits,
@@ -62,7 +64,7 @@ pub struct Prepared<C: Capabilities> {
     pub calls: Arc<Semaphore>,
     /// A permit for each call that may wait for one of those.
     pub queue: Semaphore,
-    cpu: Option<Arc<CpuShare>>,
+    cpu: Option<Shares>,
     observer: Arc<dyn Observer>,
 }
 
@@ -101,6 +103,9 @@ pub struct Surroundings<'a, C: Capabilities> {
     pub seat: &'a Seat,
     /// The host's defaults; a component may ask for less memory.
     pub limits: Limits,
+    /// The run time of components that have a limit, by their names. One that belongs to several
+    /// compositions has one share.
+    pub shares: &'a BTreeMap<String, Arc<CpuShare>>,
 }
 
 impl<C: Capabilities> Prepared<C> {
@@ -143,7 +148,10 @@ impl<C: Capabilities> Prepared<C> {
             personal::link::<C>(&mut instance, &import.interface, import.part).map_err(PrepareError::Link)?;
         }
         let pre = linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
-        Self::with_members(around, workload, components, pre, Role::Component)
+        let mut prepared = Self::with_members(around, workload, components, pre, Role::Component)?;
+        let own = personal.iter().any(|import| import.interface.starts_with(SOCKETS_OF_0_3));
+        prepared.shares_sockets &= !own;
+        Ok(prepared)
     }
 
     fn with_members(
@@ -177,7 +185,7 @@ impl<C: Capabilities> Prepared<C> {
         let imports = pre.component().component_type();
         let has = |part: &str| imports.imports(around.engine.wasmtime()).any(|(name, _)| name.contains(part));
         let uses_sockets = has("sockets");
-        let shares_sockets = components.len() > 1 && has("wasi:sockets/types@0.3");
+        let shares_sockets = components.len() > 1 && has(SOCKETS_OF_0_3);
         Ok(Prepared {
             engine: around.engine.clone(),
             name: names[0].clone(),
@@ -189,8 +197,9 @@ impl<C: Capabilities> Prepared<C> {
             limits: limits.with_memory(memory),
             calls: Arc::new(Semaphore::new(limits.in_flight)),
             queue: Semaphore::new(limits.queue),
-            // Calls of a composed component are those of the first member, whatever others they reach.
-            cpu: components[0].local.cpu_limit.map(CpuShare::new),
+            cpu: Shares::of(
+                components.iter().filter_map(|component| around.shares.get(&component.name).cloned()).collect(),
+            ),
             observer: around.observer.clone(),
         })
     }
@@ -207,7 +216,7 @@ impl<C: Capabilities> Prepared<C> {
     }
 
     /// What all of its calls may run for, if that is limited.
-    pub fn cpu(&self) -> Option<&Arc<CpuShare>> {
+    pub fn cpu(&self) -> Option<&Shares> {
         self.cpu.as_ref()
     }
 
@@ -229,7 +238,7 @@ impl<C: Capabilities> Prepared<C> {
             others.push(member.own(output, index, sockets(member), &[])?);
         }
         let first = &self.members[0];
-        // The sockets of WASI 0.3 are shared by the members of a composed component: what one may not, none may.
+        // Sockets that pass from one member to another are nobody's own: what one may not, none may.
         let restrict: &[Own<_>] = if self.shares_sockets { &others } else { &[] };
         let Own { wasi, outgoing, sockets, capabilities } = first.own(output, 0, sockets(first), restrict)?;
         let mut table = ResourceTable::new();

@@ -15,6 +15,7 @@ use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::{p2, p3};
 
 use super::capability::{Capabilities, GuestOf};
+use super::cpu;
 use super::fault;
 use super::network::loopback::{Loopback, STARTING};
 use super::observer::{ServiceRecord, ServiceState};
@@ -27,6 +28,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A service that ran for so long was well: what it failed at before does not count any more.
 const WELL: Duration = Duration::from_secs(60);
+/// How long a service that is replaced may take to finish with the connections that it has accepted.
+const FINISH: Duration = Duration::from_millis(500);
 /// How long the version before may take to end before the next one is started nevertheless.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -70,8 +73,13 @@ impl<C: Capabilities> ServiceComponent<C> {
         Ok(ServiceComponent { component, entry, max_restarts, generation })
     }
 
-    /// Runs it once, until it ends. `started` is called when it has been instantiated.
-    async fn run(&self, output: &Arc<CallOutput>, started: impl FnOnce()) -> wasmtime::Result<End> {
+    /// Runs it once, until it ends, within its share of run time. `started` is called when it has been
+    /// instantiated.
+    async fn run(&self, output: &Arc<CallOutput>, started: impl FnOnce() + Send) -> wasmtime::Result<End> {
+        cpu::held(self.component.cpu(), Box::pin(self.run_freely(output, started))).await
+    }
+
+    async fn run_freely(&self, output: &Arc<CallOutput>, started: impl FnOnce() + Send) -> wasmtime::Result<End> {
         let mut store = self.component.store(output)?;
         let ended = match &self.entry {
             Entry::Run(pre) => {
@@ -143,9 +151,18 @@ fn only_function<C: Capabilities>(component: &Prepared<C>) -> Result<Entry<C>, S
     }
 }
 
+/// What a service was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stop {
+    No,
+    /// Another one takes its place: it may finish with the connections that it has accepted.
+    Soon,
+    Now,
+}
+
 /// A service that was started. Dropping it stops the service.
 pub struct Running {
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Stop>,
     ended: watch::Receiver<bool>,
     status: Arc<Mutex<ServiceRecord>>,
 }
@@ -158,7 +175,7 @@ impl Running {
         loopback: Arc<Loopback>,
         before: Option<Running>,
     ) -> Running {
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(Stop::No);
         let (end, ended) = watch::channel(false);
         let record = ServiceRecord {
             service: service.component.name.clone(),
@@ -167,8 +184,8 @@ impl Running {
             generation: service.generation,
         };
         let status = Arc::new(Mutex::new(record));
+        let (told, network) = (status.clone(), loopback.clone());
         let life = Life { service, loopback, stopped, status: status.clone() };
-        let told = life.status.clone();
         let observer = life.service.component.observer().clone();
         let spawned = thread::Builder::new().name("wash-service".into()).spawn(move || {
             match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -177,13 +194,17 @@ impl Running {
                     // A thread that looks something up for the guest must not keep us.
                     runtime.shutdown_background();
                 }
-                Err(error) => life.tell(ServiceState::Failed { reason: format!("no runtime for it: {error}") }),
+                Err(error) => {
+                    life.loopback.expect_nothing();
+                    life.tell(ServiceState::Failed { reason: format!("no runtime for it: {error}") });
+                }
             }
             let _ = end.send(true);
         });
         if let Err(error) = spawned {
             let mut record = told.lock().unwrap_or_else(PoisonError::into_inner);
             record.state = ServiceState::Failed { reason: format!("no thread for it: {error}") };
+            network.expect_nothing();
             observer.service(record.clone());
         }
         Running { stop, ended, status }
@@ -194,14 +215,28 @@ impl Running {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Tells it to stop; its end is a moment later.
-    pub fn tell_to_stop(&self) {
-        let _ = self.stop.send(true);
+    /// Tells it that another one takes its place; its end is a moment later.
+    pub fn tell_to_make_room(&self) {
+        self.tell(Stop::Soon);
     }
 
-    /// Stops it and waits for its end, for this long at most. Returns whether it has ended.
-    pub async fn stop(mut self, patience: Duration) -> bool {
-        self.tell_to_stop();
+    fn tell(&self, stop: Stop) {
+        self.stop.send_if_modified(|told| std::mem::replace(told, stop.max(*told)) < stop);
+    }
+
+    /// Stops it at once and waits for its end, for this long at most. Returns whether it has ended.
+    pub async fn stop(self, patience: Duration) -> bool {
+        self.tell(Stop::Now);
+        self.end(patience).await
+    }
+
+    /// The same for one that may finish first.
+    async fn make_room(self, patience: Duration) -> bool {
+        self.tell(Stop::Soon);
+        self.end(patience).await
+    }
+
+    async fn end(mut self, patience: Duration) -> bool {
         let ended = self.ended.wait_for(|ended| *ended);
         // The channel closes when the thread is gone for another reason.
         tokio::time::timeout(patience, ended).await.is_ok()
@@ -212,7 +247,7 @@ impl Running {
 struct Life<C: Capabilities> {
     service: Arc<ServiceComponent<C>>,
     loopback: Arc<Loopback>,
-    stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<Stop>,
     status: Arc<Mutex<ServiceRecord>>,
 }
 
@@ -220,14 +255,21 @@ impl<C: Capabilities> Life<C> {
     async fn live(&self, before: Option<Running>) {
         let mut stopped = self.stopped.clone();
         // Whoever started it is gone, or wants it to end.
-        let stop = async { drop(stopped.wait_for(|stop| *stop).await) };
+        let stop = async {
+            if stopped.wait_for(|stop| *stop != Stop::No).await.is_ok_and(|stop| *stop == Stop::Soon) {
+                tokio::select! {
+                    () = self.loopback.accepted_are_over(FINISH) => {}
+                    _ = stopped.wait_for(|stop| *stop == Stop::Now) => {}
+                }
+            }
+        };
         tokio::select! {
             biased;
             // Members that connect meanwhile may be waiting for the next version.
             () = stop => self.tell(ServiceState::Stopped),
             () = async {
                 if let Some(before) = before {
-                    before.stop(PATIENCE).await;
+                    before.make_room(PATIENCE).await;
                 }
                 self.run_again_and_again().await;
             } => {}
@@ -242,9 +284,19 @@ impl<C: Capabilities> Life<C> {
             self.tell(ServiceState::Starting);
             let begun = Instant::now();
             let output = self.service.component.output();
-            let ended = self.service.run(&output, || self.tell(ServiceState::Running)).await;
+            let run = self.service.run(&output, || self.tell(ServiceState::Running));
+            // Those who wait for it are told when it does not listen where they wanted to.
+            let forsake = async {
+                tokio::time::sleep(STARTING).await;
+                self.loopback.forsake();
+                std::future::pending().await
+            };
+            let ended = tokio::select! {
+                ended = run => ended,
+                ended = forsake => ended,
+            };
             // One that ends because the next version has taken its ports must not end the waiting for that.
-            if !*self.stopped.borrow() {
+            if *self.stopped.borrow() == Stop::No {
                 self.loopback.expect_nothing();
             }
             let stderr = output.finish();

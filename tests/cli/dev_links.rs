@@ -216,6 +216,44 @@ fn members_of_0_3_have_environment_output_and_policy_of_their_own_also_when_call
     dev.stop();
 }
 
+/// A server that the front may reach and the back may not.
+#[test]
+fn members_of_0_3_have_sockets_of_their_own_also_when_calls_overlap() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    std::thread::spawn(move || server.incoming().for_each(drop));
+    let (_sandbox, _root, mut dev) = relay(address.port());
+    let path = format!("/reach?{address}");
+    let own = "front reached back ErrorCode::ConnectionRefused";
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (url, path) = (dev.url.clone(), path.clone());
+            std::thread::spawn(move || (0..10).map(|_| request(&url, "GET", &path, None, &[]).unwrap().body).collect())
+        })
+        .collect();
+    for client in clients {
+        let answers: Vec<String> = client.join().unwrap();
+        assert!(answers.iter().all(|answer| answer == own), "{answers:?}");
+    }
+    let told = dev.wait_for("network");
+    assert_eq!((&told["component"], &told["denied"]), (&Value::from("back"), &Value::from(true)), "{told}");
+    dev.stop();
+
+    // The other way round.
+    let sandbox = Sandbox::new();
+    let settings = format!(
+        "dev:\n  components:\n    - {{name: back, file: back.wasm, allowed_host_loopback_ports: [{}]}}\n",
+        address.port()
+    );
+    let root = sandbox.copying_project("front", &guests::relay_front(), &settings);
+    write(&root.join("back.wasm"), guests::relay_back());
+    let mut dev = sandbox.dev(&root, &[]);
+    dev.ready();
+    assert_eq!(dev.get(&path).body, "front ErrorCode::ConnectionRefused back reached");
+    assert_eq!(dev.wait_for("network")["component"], "front");
+    dev.stop();
+}
+
 #[test]
 fn an_export_with_another_signature_is_refused_with_the_difference() {
     let sandbox = Sandbox::new();

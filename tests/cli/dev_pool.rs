@@ -243,22 +243,13 @@ fn a_component_gets_no_more_than_its_share_of_a_core() {
     for component in [guests::rogue(), guests::probe3()] {
         let (_sandbox, dev) = serve(&component, "dev: {cpu_limit: 20, request_timeout_seconds: 3}\n");
         assert_eq!(dev.get("/ok").body, "fine");
-        let (used, begun) = (processor_time(&dev), std::time::Instant::now());
+        let (used, begun) = (dev.processor_time(), std::time::Instant::now());
         for call in together(&dev, &["/loop"; 4]) {
             assert_eq!(call.join().unwrap().status, 504);
         }
-        let share = (processor_time(&dev) - used).as_secs_f64() / begun.elapsed().as_secs_f64();
+        let share = (dev.processor_time() - used).as_secs_f64() / begun.elapsed().as_secs_f64();
         assert!(share < 0.45, "four loops used {share} of a core");
         assert_eq!(dev.get("/ok").body, "fine", "it is slowed down, not ended");
         dev.stop();
     }
-}
-
-#[cfg(target_os = "linux")]
-fn processor_time(dev: &Dev) -> std::time::Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", dev.pid().as_raw_nonzero())).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    // User and system time, in hundredths of a second.
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    std::time::Duration::from_millis(ticks * 10)
 }

@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use wash::embed::{
-    Component, DevRouter, DynamicRouter, Engine, Error, Guest, Host, HostApi, HostBuilder, HostPlugin, HttpServer,
-    Result, Router, Service, WitInterface, WitWorld, Workload, WorkloadId, WorkloadItem, WorkloadReplaceRequest,
-    WorkloadStartRequest, WorkloadState, WorkloadStatusRequest, WorkloadStopRequest,
+    Component, DevRouter, DynamicRouter, Engine, Error, Fault, Guest, Host, HostApi, HostBuilder, HostPlugin,
+    HttpServer, Limits, Observer, Output, RequestRecord, Result, Router, Service, WitInterface, WitWorld, Workload,
+    WorkloadId, WorkloadItem, WorkloadNotice, WorkloadReplaceRequest, WorkloadStartRequest, WorkloadState,
+    WorkloadStatusRequest, WorkloadStopRequest,
 };
 use wash::wasmtime;
 use wash::wasmtime::StoreContextMut;
@@ -503,6 +504,83 @@ async fn a_plugin_is_found_by_a_component_that_another_one_calls() {
     host.workload_start(start("1", workload)).await.unwrap_or_else(|error| panic!("{}", told(&error)));
     assert_eq!(ledger.told(), ["start", "bind", "store 7"]);
     host.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_uses_a_plugin_as_components_do() {
+    // Its one function charges 5, and traps if that makes anything else than 12.
+    let payer = r#"(component
+        (import "acme:billing/ledger@1.2.0" (instance $ledger
+            (export "charge" (func (param "amount" u32) (result u32)))))
+        (core func $charge (canon lower (func $ledger "charge")))
+        (core module $main
+            (import "ledger" "charge" (func $charge (param i32) (result i32)))
+            (func (export "pay")
+                (if (i32.ne (call $charge (i32.const 5)) (i32.const 12)) (then unreachable))))
+        (core instance $main (instantiate $main (with "ledger" (instance (export "charge" (func $charge))))))
+        (func $pay (canon lift (core func $main "pay")))
+        (instance $job (export "pay" (func $pay)))
+        (export "acme:job/job@1.0.0" (instance $job))
+    )"#;
+    let ledger = Arc::new(Ledger::new());
+    let host = host_with(&ledger).await.unwrap();
+    let mut workload = customers(&[], &[("sum", "7")]);
+    workload.service =
+        Some(Service { component: Component::new("payer", wat::parse_str(payer).unwrap()), max_restarts: 0 });
+    host.workload_start(start("1", workload)).await.unwrap_or_else(|error| panic!("{}", told(&error)));
+    let end = loop {
+        match state(&host, "1").await {
+            WorkloadState::Starting | WorkloadState::Running => tokio::task::yield_now().await,
+            end => break end,
+        }
+    };
+    assert_eq!(end, WorkloadState::Completed);
+    assert_eq!(ledger.told(), ["start", "bind", "store 7", "store 7"], "one store for the trial, one to run in");
+    host.stop().await.unwrap();
+}
+
+/// Who is told of workloads that do something else than they seem to.
+#[derive(Default)]
+struct Notices(Mutex<Vec<WorkloadNotice>>);
+
+impl Observer for Notices {
+    fn request(&self, _: RequestRecord) {}
+    fn output(&self, _: Output) {}
+    fn fault(&self, _: Arc<Fault>) {}
+    fn notice(&self, notice: WorkloadNotice) {
+        self.0.lock().unwrap().push(notice);
+    }
+}
+
+/// The front has all that it does done by the cart, whose share is the smaller one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_of_linked_components_counts_for_the_share_of_each_and_differences_are_told() {
+    let answer = async |front: Option<u32>, cart: Option<u32>, seconds: u64| {
+        let http = Arc::new(HttpServer::new(DevRouter::default(), ([127, 0, 0, 1], 0).into()).await.unwrap());
+        let (address, notices) = (http.address(), Arc::new(Notices::default()));
+        let mut limits = Limits::development();
+        limits.request_time = Duration::from_secs(seconds);
+        let host = HostBuilder::new().with_http_handler(http).with_observer(notices.clone()).with_limits(limits);
+        let host = host.build().unwrap().start().await.unwrap();
+        let mut shop = workload("shop", guests::shop_front(), &[]);
+        shop.components.push(Component::new("cart", guests::shop_cart()));
+        shop.components[0].local.cpu_limit = front;
+        shop.components[1].local.cpu_limit = cart;
+        host.workload_start(start("1", shop)).await.unwrap();
+        let status = tokio::task::spawn_blocking(move || get(address, "any", "/times?100000000,0").status).await;
+        host.stop().await.unwrap();
+        (status.unwrap(), std::mem::take(&mut *notices.0.lock().unwrap()))
+    };
+    let (status, notices) = answer(None, None, 120).await;
+    assert_eq!((status, notices.len()), (200, 0));
+    let (status, notices) = answer(None, Some(1), 2).await;
+    assert_eq!(status, 504, "a hundredth of two seconds is not enough");
+    let [WorkloadNotice { workload, reason, hint }] = &notices[..] else { panic!("{notices:?}") };
+    assert_eq!(workload, "default/shop");
+    assert!(reason.contains("different `cpu_limit`s: `main` none, `cart` 1 %"), "{reason}");
+    assert!(hint.as_deref().unwrap().contains("the smallest holds all"), "{hint:?}");
+    let (status, notices) = answer(Some(1), Some(1), 2).await;
+    assert_eq!((status, notices.len()), (504, 0), "they agree");
 }
 
 #[tokio::test(flavor = "multi_thread")]

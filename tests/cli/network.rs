@@ -202,6 +202,72 @@ fn sockets_obey_the_same_policy() {
     dev.stop();
 }
 
+/// Serves the probe of WASI 0.3 with these lines below `dev`.
+fn serve3(settings: &str) -> (Sandbox, Dev) {
+    let sandbox = Sandbox::new();
+    let lines: String = settings.lines().map(|line| format!("  {line}\n")).collect();
+    let root = sandbox.copying_project("probe", &guests::probe3(), &format!("dev:\n{lines}"));
+    let mut dev = sandbox.dev(&root, &[]);
+    dev.ready();
+    (sandbox, dev)
+}
+
+#[test]
+fn sockets_of_0_3_obey_the_same_policy() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in server.incoming() {
+            // All of it comes back when the sender has said that this was all.
+            let mut stream = stream.unwrap();
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).unwrap();
+            stream.write_all(&all).unwrap();
+        }
+    });
+    let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let udp_port = datagrams.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 64];
+        while let Ok((count, from)) = datagrams.recv_from(&mut buffer) {
+            datagrams.send_to(&[b"echo ", &buffer[..count]].concat(), from).unwrap();
+        }
+    });
+    let hosts = "hosts: {db.example: 127.0.0.1, public.example: 203.0.113.9}";
+    let (_sandbox, mut dev) = serve3(hosts);
+    for to in ["/tcp?169.254.169.254:80,x", "/tcp?10.0.0.1:80,x", "/udp?169.254.169.254:53,x"] {
+        assert_eq!(dev.get(to).body, "failed: ErrorCode::AccessDenied", "{to}");
+    }
+    for words in ["tcp://169.254", "tcp://10.0.0.1", "udp://169.254"] {
+        dev.wait_for_event("network", |event| event["denied"] == true && event.to_string().contains(words));
+    }
+    assert_eq!(dev.get(&format!("/tcp?127.0.0.1:{port},x")).body, "failed: ErrorCode::ConnectionRefused");
+    assert_eq!(dev.get("/resolve?db.example").body, "failed: ErrorCode::AccessDenied");
+    dev.wait_for_event("network", |event| {
+        event["hint"].to_string().contains("add `allowed_ip_name_lookups: [\\\"db.example\\\"]`")
+    });
+    assert_eq!(dev.get("/resolve?127.0.0.1").body, "127.0.0.1\n", "needs nobody");
+    assert_eq!(dev.get("/resolve?a..b").body, "failed: ErrorCode::AccessDenied");
+    dev.stop();
+
+    let (_sandbox, mut dev) = serve3(&format!(
+        "{hosts}\nallowed_ip_name_lookups: ['*.example']\nallowed_hosts: [db.example]\nallowed_host_loopback_ports: [{port}, {udp_port}]"
+    ));
+    assert_eq!(dev.get("/resolve?DB.example").body, "127.0.0.1\n");
+    assert_eq!(dev.get("/resolve?public.example").body, "203.0.113.9\n");
+    assert_eq!(dev.get(&format!("/tcp?127.0.0.1:{port},hi")).body, "hi\n");
+    let body = "a body that is sent while the answer is read ".repeat(40_000);
+    let answer = dev.send("POST", &format!("/tcp?127.0.0.1:{port},hi"), &body).body;
+    assert!(answer == format!("hi\n{body}"), "{} bytes", answer.len());
+    assert_eq!(
+        dev.get(&format!("/udp?127.0.0.1:{udp_port},hi")).body,
+        format!("echo hi echo hi from 127.0.0.1:{udp_port}")
+    );
+    assert_eq!(dev.get("/tcp?203.0.113.9:80,x").body, "failed: ErrorCode::AccessDenied");
+    denied(&mut dev, &["allowed_hosts", "public.example"]);
+    dev.stop();
+}
+
 #[test]
 fn components_cannot_listen() {
     let (_sandbox, _root, mut dev) = serve("allow_private_networks: true\nallowed_host_loopback_ports: [8080]");

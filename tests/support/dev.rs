@@ -169,6 +169,16 @@ impl Dev {
         rustix::process::Pid::from_child(&self.child)
     }
 
+    /// What the process has used of the processor.
+    #[cfg(target_os = "linux")]
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid().as_raw_nonzero())).expect("a process");
+        let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+        // User and system time, in hundredths of a second.
+        let ticks = |field: usize| fields[field].parse::<u64>().expect("a number");
+        Duration::from_millis((ticks(11) + ticks(12)) * 10)
+    }
+
     /// Sends SIGINT.
     pub fn interrupt(&self) {
         rustix::process::kill_process(self.pid(), rustix::process::Signal::INT).expect("the signal is sent");

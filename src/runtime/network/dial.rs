@@ -90,7 +90,8 @@ impl Network {
         first_connected(addresses).await.map_err(DialError::Unreachable)
     }
 
-    async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+    /// The addresses of a name. Whoever dials one checks it.
+    pub async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         if let Some(address) = self.fixed(name) {
             return Ok(vec![address]);
         }

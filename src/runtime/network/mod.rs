@@ -2,7 +2,7 @@
 //!
 //! [`policy::Policy`] decides, purely. [`Network`] is one component's policy with what is needed to
 //! follow it: it resolves names once and dials only addresses that were checked ([`dial`]), guards
-//! `wasi:sockets` ([`sockets`], [`wasi`]), and tells the observer what was denied. Addresses of the
+//! `wasi:sockets` ([`sockets`], [`wasi`], [`wasi3`]), and tells the observer what was denied. Addresses of the
 //! loopback belong to the workload ([`loopback`]). What all components of a
 //! host have in common (proxies, trusted authorities, names with fixed addresses) is [`Outbound`].
 
@@ -13,6 +13,7 @@ pub mod pattern;
 pub mod policy;
 pub mod sockets;
 pub mod wasi;
+pub mod wasi3;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;

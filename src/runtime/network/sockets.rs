@@ -1,12 +1,13 @@
 //! `wasi:sockets` under the policy: addresses, listening, and looking up names.
 //!
 //! Sockets of the machine's network are the upstream library's, which asks [`Sockets::permits`] before
-//! every step; those inside of the workload are ours ([`super::wasi`]). Looking up names is upstream's behind [`View`], which asks the policy first and remembers
-//! what was found: `allowed_hosts` speaks of names, sockets of addresses.
+//! every step; those inside of the workload are ours ([`super::wasi`], and [`super::wasi3`] for WASI 0.3). Looking up names is upstream's behind
+//! [`View`] in WASI 0.2, and ours in 0.3. Both ask the policy first and remember what was found: `allowed_hosts` speaks of names, sockets of addresses.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{HasData, Linker, LinkerInstance, Resource, ResourceTable, ResourceType};
@@ -26,6 +27,9 @@ const REMEMBERED: usize = 1024;
 
 /// So many names of one address are remembered.
 const NAMES: usize = 64;
+
+/// How long looking up a name may take, where we do it.
+const LOOKUP_TIME: Duration = Duration::from_secs(10);
 
 /// What one store's sockets have done so far.
 pub struct Sockets {
@@ -68,29 +72,21 @@ impl Sockets {
             SocketAddrUse::TcpBind | SocketAddrUse::UdpBind if address.ip().is_unspecified() && address.port() == 0 => {
                 true
             }
-            SocketAddrUse::TcpBind => self.listening(format!("binding TCP to {address}"), address),
-            SocketAddrUse::UdpBind => self.listening(format!("binding UDP to {address}"), address),
-            SocketAddrUse::TcpListen => self.listening(format!("listening on TCP at {address}"), address),
+            SocketAddrUse::TcpBind => self.listening(&format!("binding TCP to {address}")),
+            SocketAddrUse::UdpBind => self.listening(&format!("binding UDP to {address}")),
+            SocketAddrUse::TcpListen => self.listening(&format!("listening on TCP at {address}")),
             SocketAddrUse::TcpAccept => false,
         }
     }
 
-    fn listening(&self, what: String, address: SocketAddr) -> bool {
+    fn listening(&self, what: &str) -> bool {
         if !self.listens() {
             self.network.deny_listening(what);
-        } else if is_own(address.ip()) || address.ip().is_unspecified() {
-            self.not_of_0_3(&what);
         } else {
             let inside = "a service listens inside of its workload: on loopback addresses, 0.0.0.0 and ::";
             self.network.tell(format!("the network policy denies {what}: {inside}"), None, true);
         }
         false
-    }
-
-    fn not_of_0_3(&self, what: &str) {
-        let reason = "sockets of WASI 0.3 do not reach the workload's own loopback yet";
-        let hint = "use `wasi:sockets` 0.2 for it, as the standard libraries of most languages do".to_string();
-        self.network.tell(format!("{what} is denied: {reason}"), Some(hint), true);
     }
 
     /// The workload's own loopback.
@@ -136,12 +132,12 @@ impl Sockets {
     fn may_reach(&self, transport: Transport, address: SocketAddr) -> bool {
         let port = address.port();
         let protocol = if transport == Transport::Udp { Protocol::Udp } else { Protocol::Tcp };
-        // Those of 0.2 were served by the workload's own loopback before this was asked.
+        let to = Destination { transport, name: None, address: Some(address.ip()), port };
+        // The workload's own loopback comes before this is asked, and before the machine's.
         if is_own(address.ip()) && (!self.is_opened(port) || self.loopback().has(protocol, address)) {
-            self.not_of_0_3(&format!("{transport}://{address}"));
+            let _ = self.network.decide(&to);
             return false;
         }
-        let to = Destination { transport, name: None, address: Some(address.ip()), port };
         match self.network.consider(&to) {
             Ok(_) => return true,
             Err(denial) if denial.rule == Rule::NotListed => {
@@ -158,9 +154,72 @@ impl Sockets {
         false
     }
 
+    /// What looking up this text means, if the policy permits it.
+    fn question(&self, text: &str) -> Result<Question, ErrorCode> {
+        let name = match (text.parse::<IpAddr>(), Host::parse(text)) {
+            (Ok(address), _) | (_, Some(Host::Address(address))) => return Ok(Question::Address(address)),
+            (_, Some(Host::Name(name))) => name,
+            // Names in other scripts have an ASCII form, which a resolver might make of them.
+            (_, None) if !text.is_ascii() => return Err(ErrorCode::InvalidArgument),
+            (_, None) => text.to_string(),
+        };
+        if is_localhost(&name) {
+            return Ok(Question::Name { name, fixed: Some(IpAddr::from([127, 0, 0, 1])) });
+        }
+        self.network.decide_lookup(&name).map_err(|_| ErrorCode::AccessDenied)?;
+        let fixed = self.network.fixed(&name);
+        Ok(Question::Name { name, fixed })
+    }
+
+    /// The addresses of a name, if the policy permits to look it up.
+    pub async fn look_up(&self, text: &str) -> Result<Vec<IpAddr>, ErrorCode> {
+        let (name, fixed) = match self.question(text)? {
+            Question::Address(address) => return Ok(vec![address]),
+            Question::Name { name, fixed } => (name, fixed),
+        };
+        if Host::parse(&name).is_none() {
+            return Err(ErrorCode::InvalidArgument);
+        }
+        let found = match fixed {
+            Some(address) => vec![address],
+            None => match tokio::time::timeout(LOOKUP_TIME, self.network.resolve(&name)).await {
+                Ok(Ok(found)) => found,
+                Ok(Err(_)) => return Err(ErrorCode::NameUnresolvable),
+                Err(_) => return Err(ErrorCode::TemporaryResolverFailure),
+            },
+        };
+        let found: Vec<IpAddr> = found.into_iter().map(|address| address.to_canonical()).collect();
+        let name: Arc<str> = name.into();
+        found.iter().for_each(|address| self.remember(&name, *address));
+        Ok(found)
+    }
+
+    /// Remembers an address that was found for a name.
+    fn remember(&self, name: &Arc<str>, address: IpAddr) {
+        let mut seen = self.seen();
+        if seen.names.len() >= REMEMBERED
+            && !seen.names.contains_key(&address)
+            && let Some(other) = seen.names.keys().next().copied()
+        {
+            seen.names.remove(&other);
+        }
+        let names = seen.names.entry(address).or_default();
+        if !names.contains(name) && names.len() < NAMES {
+            names.push(name.clone());
+        }
+    }
+
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is asked of a resolver.
+enum Question {
+    /// Nothing: it is an address.
+    Address(IpAddr),
+    /// The addresses of a name, which may have one whatever a resolver says.
+    Name { name: String, fixed: Option<IpAddr> },
 }
 
 /// Makes room in what is remembered, and not by forgetting what was remembered last.
@@ -261,29 +320,18 @@ impl ip_name_lookup::Host for View<'_> {
         name: String,
     ) -> Result<Resource<ResolveAddressStream>, SocketError> {
         let Some(sockets) = self.sockets.cloned() else { return Err(ErrorCode::AccessDenied.into()) };
-        let asked = match name.parse::<IpAddr>() {
-            Ok(_) => name.clone(),
-            Err(_) => match Host::parse(&name) {
-                Some(Host::Name(name)) => name,
-                // Names in other scripts have an ASCII form, which upstream would make of them.
-                _ if !name.is_ascii() => return Err(ErrorCode::InvalidArgument.into()),
-                _ => name.clone(),
-            },
+        let (wanted, asked) = match sockets.question(&name)? {
+            Question::Address(address) => (address.to_string(), None),
+            Question::Name { name, fixed } => {
+                (fixed.map_or_else(|| name.clone(), |fixed| fixed.to_string()), Some(name))
+            }
         };
-        let literal = asked.parse::<IpAddr>().is_ok() || matches!(Host::parse(&asked), Some(Host::Address(_)));
-        let known = if literal {
-            None
-        } else if is_localhost(&asked) {
-            Some(IpAddr::from([127, 0, 0, 1]))
-        } else {
-            sockets.network.decide_lookup(&asked).map_err(|_| ErrorCode::AccessDenied)?;
-            sockets.network.fixed(&asked)
-        };
-        let wanted = known.map_or_else(|| asked.clone(), |address| address.to_string());
         let stream = self.upstream(|upstream| ip_name_lookup::Host::resolve_addresses(upstream, network, wanted))?;
         let mut seen = sockets.seen();
-        if !literal && seen.lookups.len() < REMEMBERED {
-            seen.lookups.insert(stream.rep(), asked.into());
+        if let Some(name) = asked
+            && seen.lookups.len() < REMEMBERED
+        {
+            seen.lookups.insert(stream.rep(), name.into());
         }
         Ok(stream)
     }
@@ -298,18 +346,9 @@ impl ip_name_lookup::HostResolveAddressStream for View<'_> {
         let found =
             self.upstream(|upstream| ip_name_lookup::HostResolveAddressStream::resolve_next_address(upstream, stream))?;
         if let (Some(address), Some(sockets)) = (&found, self.sockets) {
-            let mut seen = sockets.seen();
-            if let Some(name) = seen.lookups.get(&lookup).cloned() {
-                if seen.names.len() >= REMEMBERED
-                    && !seen.names.contains_key(&ip(address))
-                    && let Some(other) = seen.names.keys().next().copied()
-                {
-                    seen.names.remove(&other);
-                }
-                let names = seen.names.entry(ip(address)).or_default();
-                if !names.contains(&name) && names.len() < NAMES {
-                    names.push(name);
-                }
+            let name = sockets.seen().lookups.get(&lookup).cloned();
+            if let Some(name) = name {
+                sockets.remember(&name, ip(address));
             }
         }
         Ok(found)
@@ -377,16 +416,16 @@ mod tests {
         (Sockets::new(Arc::new(network.inside(&Seat::default(), is_service))), told)
     }
 
-    /// Only those of WASI 0.3 get here with such an address: see `wasi::tcp` and `wasi::udp`.
+    /// Sockets of the loopback are made without this being asked: see `wasi::tcp` and `wasi::udp`.
     #[test]
-    fn sockets_of_0_3_do_not_reach_loopback_and_it_is_told() {
+    fn sockets_of_the_machine_do_not_reach_the_loopback() {
         let (open, usage) =
             (Rules { allowed_host_loopback_ports: vec![5432], ..Rules::default() }, SocketAddrUse::TcpConnect);
         let (sockets, told) = sockets(open, false);
         assert!(sockets.permits("127.0.0.1:5432".parse().unwrap(), usage), "a port of the machine that was opened");
         assert!(!sockets.permits("127.0.0.1:80".parse().unwrap(), usage));
         assert!(!sockets.permits("[::1]:80".parse().unwrap(), SocketAddrUse::UdpSend));
-        assert!(told.0.lock().unwrap().iter().all(|told| told.contains("WASI 0.3")), "{told:?}", told = told.0);
+        assert_eq!(told.0.lock().unwrap().len(), 2);
         // The workload's own goes before the machine's.
         let (loopback, port) = (sockets.loopback(), "127.0.0.1:5432".parse().unwrap());
         let _listener = loopback.listen(loopback.bind(Protocol::Tcp, port).unwrap(), 1);
@@ -395,11 +434,9 @@ mod tests {
 
     #[test]
     fn what_may_not_listen_is_told_why() {
-        for (is_service, address, why) in [
-            (false, "127.0.0.1:80", "components do not listen"),
-            (true, "127.0.0.1:80", "WASI 0.3"),
-            (true, "10.0.0.1:80", "inside of its workload"),
-        ] {
+        for (is_service, address, why) in
+            [(false, "127.0.0.1:80", "components do not listen"), (true, "10.0.0.1:80", "inside of its workload")]
+        {
             let (sockets, told) = sockets(Rules::default(), is_service);
             assert!(!sockets.permits(address.parse().unwrap(), SocketAddrUse::TcpBind));
             assert!(told.0.lock().unwrap()[0].contains(why), "{address}: {told:?}", told = told.0);

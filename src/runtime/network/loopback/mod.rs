@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tcp::Accepted;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -42,6 +43,8 @@ pub struct Loopback {
     /// Somebody listens, or will not.
     changed: Notify,
     sockets: Arc<Semaphore>,
+    /// Connections that a service has accepted and that are not over.
+    accepted: Arc<Accepted>,
 }
 
 #[derive(Default)]
@@ -51,6 +54,9 @@ struct State {
     next_id: u64,
     /// Until then a service that was started may begin to listen.
     expected: Option<Instant>,
+    /// Connections that nobody had accepted when their service was replaced. They wait for the next one
+    /// that listens where they wanted to.
+    waiting: Vec<Connection>,
 }
 
 struct Taken {
@@ -69,7 +75,7 @@ enum Holder {
 impl Default for Loopback {
     fn default() -> Self {
         let sockets = Arc::new(Semaphore::new(SOCKETS));
-        Loopback { state: Mutex::default(), changed: Notify::new(), sockets }
+        Loopback { state: Mutex::default(), changed: Notify::new(), sockets, accepted: Arc::default() }
     }
 }
 
@@ -82,6 +88,12 @@ impl Loopback {
     /// Counts one more socket; `None`: there are too many.
     pub fn socket(&self) -> Option<OwnedSemaphorePermit> {
         self.sockets.clone().try_acquire_owned().ok()
+    }
+
+    /// The same, as soon as there are fewer.
+    pub fn socket_soon(&self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + use<> {
+        let sockets = self.sockets.clone();
+        async move { sockets.acquire_owned().await.ok() }
     }
 
     /// Takes a port; with port 0 a free one.
@@ -105,8 +117,16 @@ impl Loopback {
     /// Waits for connections at a port that was taken.
     pub fn listen(&self, lease: Lease, backlog: usize) -> Arc<Listener> {
         let (key, id) = (lease.key(), lease.id);
-        let listener = Arc::new(Listener::new(lease, backlog));
-        self.lock().hold(key, id, Holder::Listener(Arc::downgrade(&listener)));
+        let listener = Arc::new(Listener::new(lease, backlog, self.accepted.clone()));
+        {
+            let mut state = self.lock();
+            let (wanted, others) = std::mem::take(&mut state.waiting)
+                .into_iter()
+                .partition(|connection| reaches(listener.local, connection.local));
+            state.waiting = others;
+            listener.inherit(wanted);
+            state.hold(key, id, Holder::Listener(Arc::downgrade(&listener)));
+        }
         self.changed.notify_waiters();
         listener
     }
@@ -218,10 +238,23 @@ impl Loopback {
     pub fn expect_nothing(&self) {
         self.lock().expected = None;
         self.changed.notify_waiters();
+        self.forsake();
+    }
+
+    /// Resets the connections that wait for a service where none has begun to listen.
+    pub fn forsake(&self) {
+        let forsaken = std::mem::take(&mut self.lock().waiting);
+        // They give back their ports, for which the state must be free.
+        forsaken.iter().for_each(|connection| connection.outgoing().reset());
+    }
+
+    /// Waits until the connections that a service has accepted are over, for this long at most.
+    pub async fn accepted_are_over(&self, patience: Duration) {
+        let _ = tokio::time::timeout(patience, self.accepted.are_over()).await;
     }
 
     /// Takes the ports from a service that ends: its listeners accept nobody any more, and the next
-    /// service may have them.
+    /// service may have them. Connections that were not accepted wait for it.
     pub fn evict(&self) {
         let (mut listeners, mut sockets) = (Vec::new(), Vec::new());
         let mut state = self.lock();
@@ -241,12 +274,18 @@ impl Loopback {
         state.ports.retain(|_, taken| !taken.is_empty());
         // One that is dropped here gives its port back, for which the state must be free.
         drop(state);
-        listeners.iter().for_each(|listener| listener.close());
+        let unaccepted: Vec<Connection> = listeners.iter().flat_map(|listener| listener.surrender()).collect();
+        self.lock().waiting.extend(unaccepted);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether who has this address gets what is sent to the other.
+fn reaches(has: SocketAddr, to: SocketAddr) -> bool {
+    has.port() == to.port() && has.is_ipv6() == to.is_ipv6() && (has.ip() == to.ip() || has.ip().is_unspecified())
 }
 
 /// The address that a system would send from.
@@ -489,6 +528,49 @@ mod tests {
         assert!(
             network.bind(Protocol::Udp, datagrams.local).is_err() && network.bind(Protocol::Tcp, client.local).is_err()
         );
+    }
+
+    #[tokio::test]
+    async fn connections_that_were_not_accepted_wait_for_the_next_service() {
+        let network = Arc::new(Loopback::default());
+        let old = listen(&network, "0.0.0.0:80");
+        let other = listen(&network, "127.0.0.1:81");
+        let (first, second) = (connect(&network, "127.0.0.1:80").await, connect(&network, "127.0.0.2:80").await);
+        let (first, second, third) =
+            (first.unwrap(), second.unwrap(), connect(&network, "127.0.0.1:81").await.unwrap());
+        first.outgoing().write(b"first").unwrap();
+        network.evict();
+        drop((old, other));
+        // It has not the address that the second one wanted.
+        let new = listen(&network, "127.0.0.1:80");
+        let accepted = poll_fn(|cx| new.poll_accept(cx)).await;
+        assert_eq!(poll_fn(|cx| accepted.incoming().poll_read(cx, 9)).await.unwrap(), "first");
+        assert!(futures::poll!(std::pin::pin!(poll_fn(|cx| new.poll_accept(cx)))).is_pending());
+        for waiting in [&second, &third] {
+            let mut read = std::pin::pin!(poll_fn(|cx| waiting.incoming().poll_read(cx, 1)));
+            assert!(futures::poll!(read.as_mut()).is_pending());
+        }
+        network.forsake();
+        for waiting in [second, third] {
+            let read = poll_fn(|cx| waiting.incoming().poll_read(cx, 1)).await;
+            assert_eq!(read.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_replaced_finishes_with_those_it_has_accepted() {
+        let network = Arc::new(Loopback::default());
+        network.accepted_are_over(Duration::from_secs(600)).await;
+        let listener = listen(&network, "127.0.0.1:80");
+        let _clients = (connect(&network, "127.0.0.1:80").await, connect(&network, "127.0.0.1:80").await);
+        let accepted = poll_fn(|cx| listener.poll_accept(cx)).await;
+        let over = network.accepted_are_over(Duration::from_secs(600));
+        tokio::pin!(over);
+        assert!(futures::poll!(over.as_mut()).is_pending());
+        drop(accepted);
+        over.await;
+        let _endless = poll_fn(|cx| listener.poll_accept(cx)).await;
+        network.accepted_are_over(Duration::from_millis(1)).await;
     }
 
     #[tokio::test]

@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 
 use super::Lease;
 use super::pipe::{Pipe, Wakers};
@@ -24,6 +26,47 @@ pub struct Connection {
     outgoing: Arc<Pipe>,
     /// The port of the end that connected.
     _lease: Option<Lease>,
+    /// That of the service counts, once it has accepted it.
+    counted: Option<Count>,
+}
+
+/// Counts the connections that a service has accepted.
+#[derive(Default)]
+pub(super) struct Accepted {
+    count: AtomicUsize,
+    fewer: Notify,
+}
+
+impl Accepted {
+    /// Ready when all of them are over.
+    pub(super) async fn are_over(&self) {
+        loop {
+            let fewer = self.fewer.notified();
+            tokio::pin!(fewer);
+            fewer.as_mut().enable();
+            if self.count.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            fewer.await;
+        }
+    }
+}
+
+/// One of them.
+struct Count(Arc<Accepted>);
+
+impl Count {
+    fn new(accepted: &Arc<Accepted>) -> Self {
+        accepted.count.fetch_add(1, Ordering::SeqCst);
+        Count(accepted.clone())
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::SeqCst);
+        self.0.fewer.notify_waiters();
+    }
 }
 
 impl Connection {
@@ -37,8 +80,10 @@ impl Connection {
             incoming: back.clone(),
             outgoing: there.clone(),
             _lease: Some(lease),
+            counted: None,
         };
-        let other = Connection { local: server, peer: client, incoming: there, outgoing: back, _lease: None };
+        let other =
+            Connection { local: server, peer: client, incoming: there, outgoing: back, _lease: None, counted: None };
         (one, other)
     }
 
@@ -101,6 +146,7 @@ impl AsyncWrite for Stream {
 pub struct Listener {
     pub local: SocketAddr,
     state: Mutex<Waiting>,
+    accepted: Arc<Accepted>,
     _lease: Lease,
 }
 
@@ -113,7 +159,7 @@ struct Waiting {
 }
 
 impl Listener {
-    pub(super) fn new(lease: Lease, backlog: usize) -> Self {
+    pub(super) fn new(lease: Lease, backlog: usize, accepted: Arc<Accepted>) -> Self {
         let state = Waiting {
             queue: VecDeque::new(),
             backlog: backlog.clamp(1, MOST_BACKLOG),
@@ -121,7 +167,7 @@ impl Listener {
             acceptors: Wakers::default(),
             connectors: Wakers::default(),
         };
-        Listener { local: lease.address(), state: Mutex::new(state), _lease: lease }
+        Listener { local: lease.address(), state: Mutex::new(state), accepted, _lease: lease }
     }
 
     /// Changes how many connections may wait.
@@ -135,8 +181,9 @@ impl Listener {
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Connection> {
         let mut state = self.lock();
         match state.queue.pop_front() {
-            Some(connection) => {
+            Some(mut connection) => {
                 state.connectors.wake();
+                connection.counted = Some(Count::new(&self.accepted));
                 Poll::Ready(connection)
             }
             None => {
@@ -182,17 +229,27 @@ impl Listener {
         .await
     }
 
+    /// Takes connections that wanted to come here before this listened.
+    pub(super) fn inherit(&self, connections: Vec<Connection>) {
+        let mut state = self.lock();
+        state.queue.extend(connections);
+        state.acceptors.wake();
+    }
+
     /// Nobody accepts any more. Those who hold it for connecting learn so.
     pub fn close(&self) {
-        let mut state = self.lock();
-        state.closed = true;
-        let unaccepted = std::mem::take(&mut state.queue);
-        state.connectors.wake();
-        state.acceptors.wake();
-        drop(state);
-        for connection in &unaccepted {
+        for connection in &self.surrender() {
             connection.outgoing.reset();
         }
+    }
+
+    /// The same, and whoever was not accepted is returned.
+    pub(super) fn surrender(&self) -> VecDeque<Connection> {
+        let mut state = self.lock();
+        state.closed = true;
+        state.connectors.wake();
+        state.acceptors.wake();
+        std::mem::take(&mut state.queue)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

@@ -117,6 +117,14 @@ fn is_remote(address: SocketAddr) -> bool {
     !address.ip().is_unspecified() && address.port() != 0
 }
 
+/// The address of a socket that nobody can connect to.
+pub fn any(family: IpAddressFamily) -> SocketAddr {
+    match family {
+        IpAddressFamily::Ipv4 => SocketAddr::from(([0, 0, 0, 0], 0)),
+        IpAddressFamily::Ipv6 => SocketAddr::from(([0; 16], 0)),
+    }
+}
+
 /// What a system's own loopback says of its buffers.
 const BUFFER_BYTES: u64 = 64 << 10;
 /// How many hops a datagram may take that never leaves.

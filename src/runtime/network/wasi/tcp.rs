@@ -1,9 +1,9 @@
-//! TCP sockets of `wasi:sockets` 0.2.
+//! TCP sockets, and what `wasi:sockets` 0.2 does with them; for 0.3 see [`crate::runtime::network::wasi3`].
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,10 +19,11 @@ use wasmtime_wasi::p2::{
 };
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx, WasiSocketsCtxView};
 
-use super::bindings::wasi::sockets::tcp::{Host, HostTcpSocket, ShutdownType};
-use super::{BUFFER_BYTES, HOPS, code_of, is_of, is_one_receiver, is_remote, network, on_machine, positive};
+pub use super::bindings::wasi::sockets::tcp::HostTcpSocket;
+use super::bindings::wasi::sockets::tcp::{Host, ShutdownType};
+use super::{BUFFER_BYTES, HOPS, any, code_of, is_of, is_one_receiver, is_remote, network, on_machine, positive};
 use crate::runtime::network::Transport;
-use crate::runtime::network::loopback::{Connection, Lease, Listener, Protocol, is_own};
+use crate::runtime::network::loopback::{Connection, Lease, Listener, Loopback, Protocol, is_own};
 use crate::runtime::network::sockets::{Sockets, View};
 
 /// How long a connection inside of the workload may wait to be taken into the queue of its listener.
@@ -32,15 +33,23 @@ const BACKLOG: usize = 128;
 
 /// A socket and what has become of it.
 pub struct TcpSocket {
+    origin: Origin,
+    state: State,
+    /// What was started and not yet finished.
+    step: Option<Step>,
+    /// Both directions of a connection, until the guest asks for them. In WASI 0.2 it gets them at once.
+    halves: (Option<Receiving>, Option<Sending>),
+    /// It counts among the workload's sockets.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What a socket was made with, and hands on to those that are accepted from it.
+#[derive(Clone)]
+pub struct Origin {
     sockets: Arc<Sockets>,
     ctx: WasiSocketsCtx,
     family: IpAddressFamily,
     options: Options,
-    state: State,
-    /// What was started and not yet finished.
-    step: Option<Step>,
-    /// It counts among the workload's sockets.
-    _permit: OwnedSemaphorePermit,
 }
 
 enum State {
@@ -52,8 +61,8 @@ enum State {
     /// Connected inside of the workload.
     Own(Arc<Connection>),
     Listening(Arc<Listener>),
-    /// Connected through the machine's network; `None` only while it is asked something.
-    Machine(Option<MachineSocket>),
+    /// Connected through the machine's network.
+    Machine(Arc<Machine>),
     Closed(ErrorCode),
 }
 
@@ -62,6 +71,38 @@ enum Step {
     Bind,
     Connect,
     Listen,
+}
+
+/// A socket of the machine's network, held for as long as one of its directions is in use.
+pub struct Machine {
+    ctx: WasiSocketsCtx,
+    /// `None` only while it is asked something.
+    socket: Mutex<Option<MachineSocket>>,
+}
+
+impl Machine {
+    fn ask<R>(
+        &self,
+        call: impl FnOnce(&mut WasiSocketsCtxView<'_>, Resource<MachineSocket>) -> SocketResult<R>,
+    ) -> SocketResult<R> {
+        on_machine(&self.ctx, &mut self.socket.lock().unwrap_or_else(PoisonError::into_inner), call)
+    }
+
+    fn shutdown(&self, how: upstream::ShutdownType) -> SocketResult<()> {
+        self.ask(|view, socket| upstream::HostTcpSocket::shutdown(view, socket, how))
+    }
+}
+
+/// What comes in through a connection.
+pub enum Receiving {
+    Own(Arc<Connection>),
+    Machine(Arc<Machine>, DynInputStream),
+}
+
+/// What goes out through a connection.
+pub enum Sending {
+    Own(Arc<Connection>),
+    Machine(Arc<Machine>, DynOutputStream),
 }
 
 /// A connection that is being made.
@@ -78,7 +119,7 @@ enum Connected {
 impl Connecting {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.done.is_none() {
-            self.done = Some(futures::ready!(self.work.as_mut().poll(cx)));
+            self.done = Some(ready!(self.work.as_mut().poll(cx)));
         }
         Poll::Ready(())
     }
@@ -113,10 +154,7 @@ impl Options {
 
 /// Everything that connecting needs, for longer than the call that begins it.
 struct Plan {
-    sockets: Arc<Sockets>,
-    ctx: WasiSocketsCtx,
-    family: IpAddressFamily,
-    options: Options,
+    origin: Origin,
     lease: Option<Lease>,
     to: SocketAddr,
 }
@@ -126,23 +164,25 @@ impl Plan {
         if !is_own(self.to.ip()) {
             return self.through_machine().await.map_err(code_of);
         }
-        let loopback = self.sockets.loopback();
+        let loopback = self.origin.sockets.loopback();
         // The service itself knows whether it listens.
-        let there = match self.sockets.listens() {
+        let there = match self.origin.sockets.listens() {
             true => loopback.has(Protocol::Tcp, self.to),
             false => loopback.expects(Protocol::Tcp, self.to).await,
         };
-        if self.sockets.is_opened(self.to.port()) {
+        if self.origin.sockets.is_opened(self.to.port()) {
             if !there {
                 return self.through_machine().await.map_err(code_of);
             }
-            self.sockets.tell_hidden(Transport::Tcp, self.to);
+            self.origin.sockets.tell_hidden(Transport::Tcp, self.to);
         }
-        match tokio::time::timeout(CONNECT_TIME, loopback.connect(self.lease, self.to, !self.sockets.listens())).await {
+        match tokio::time::timeout(CONNECT_TIME, loopback.connect(self.lease, self.to, !self.origin.sockets.listens()))
+            .await
+        {
             Ok(Ok(connection)) => Ok(Connected::Own(connection)),
             Ok(Err(error)) => {
                 if !there {
-                    self.sockets.tell_nobody(Transport::Tcp, self.to);
+                    self.origin.sockets.tell_nobody(Transport::Tcp, self.to);
                 }
                 Err(error.into())
             }
@@ -151,12 +191,12 @@ impl Plan {
     }
 
     async fn through_machine(self) -> SocketResult<Connected> {
-        let (mut ctx, mut table) = (self.ctx, ResourceTable::new());
+        let (mut ctx, mut table) = (self.origin.ctx, ResourceTable::new());
         let socket = {
             let mut view = WasiSocketsCtxView { ctx: &mut ctx, table: &mut table };
             let network = network(&mut view)?;
-            let socket = upstream_create::Host::create_tcp_socket(&mut view, self.family)?;
-            self.options.apply(&mut view, &socket)?;
+            let socket = upstream_create::Host::create_tcp_socket(&mut view, self.origin.family)?;
+            self.origin.options.apply(&mut view, &socket)?;
             let borrowed = Resource::new_borrow(socket.rep());
             upstream::HostTcpSocket::start_connect(&mut view, borrowed, network, self.to.into())?;
             socket
@@ -174,15 +214,8 @@ impl super::tcp_create_socket::Host for View<'_> {
     fn create_tcp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Resource<TcpSocket>> {
         let Some(sockets) = self.sockets else { return Err(ErrorCode::AccessDenied.into()) };
         let permit = sockets.loopback().socket().ok_or(ErrorCode::NewSocketLimit)?;
-        Ok(self.table.push(TcpSocket {
-            sockets: sockets.clone(),
-            ctx: self.ctx.clone(),
-            family,
-            options: Options::default(),
-            state: State::Fresh,
-            step: None,
-            _permit: permit,
-        })?)
+        let origin = Origin { sockets: sockets.clone(), ctx: self.ctx.clone(), family, options: Options::default() };
+        Ok(self.table.push(origin.socket(State::Fresh, permit))?)
     }
 }
 
@@ -198,25 +231,7 @@ impl HostTcpSocket for View<'_> {
         address: IpSocketAddress,
     ) -> SocketResult<()> {
         let _ = self.table.get(&network)?;
-        let address = SocketAddr::from(address);
-        let socket = self.table.get_mut(&this)?;
-        socket.begin(Step::Bind)?;
-        if !matches!(socket.state, State::Fresh) {
-            return Err(ErrorCode::InvalidState.into());
-        }
-        if !is_of(socket.family, address.ip()) || !is_one_receiver(address.ip()) {
-            return Err(ErrorCode::InvalidArgument.into());
-        }
-        let local = address.ip().is_unspecified() || is_own(address.ip());
-        // A port that nobody can know is no offer to connect; a client may ask for one.
-        if !(local && (socket.sockets.listens() || address.port() == 0)) {
-            socket.sockets.permits(address, SocketAddrUse::TcpBind);
-            return Err(ErrorCode::AccessDenied.into());
-        }
-        let lease = socket.sockets.loopback().bind(Protocol::Tcp, address)?;
-        socket.state = State::Bound(lease);
-        socket.step = Some(Step::Bind);
-        Ok(())
+        self.table.get_mut(&this)?.bind(address.into())
     }
 
     fn finish_bind(&mut self, this: Resource<TcpSocket>) -> SocketResult<()> {
@@ -230,70 +245,21 @@ impl HostTcpSocket for View<'_> {
         address: IpSocketAddress,
     ) -> SocketResult<()> {
         let _ = self.table.get(&network)?;
-        let to = SocketAddr::from(address);
-        let socket = self.table.get_mut(&this)?;
-        socket.begin(Step::Connect)?;
-        if !matches!(socket.state, State::Fresh | State::Bound(_)) {
-            return Err(ErrorCode::InvalidState.into());
-        }
-        if !is_of(socket.family, to.ip()) || !is_one_receiver(to.ip()) || !is_remote(to) {
-            return Err(ErrorCode::InvalidArgument.into());
-        }
-        let lease = match std::mem::replace(&mut socket.state, State::Fresh) {
-            State::Bound(lease) => Some(lease),
-            _ => None,
-        };
-        // What is bound to the loopback reaches nothing else.
-        if lease.as_ref().is_some_and(|lease| is_own(lease.address().ip()) && !is_own(to.ip())) {
-            socket.state = lease.map_or(State::Fresh, State::Bound);
-            return Err(ErrorCode::RemoteUnreachable.into());
-        }
-        let (sockets, ctx, family, options) =
-            (socket.sockets.clone(), socket.ctx.clone(), socket.family, socket.options);
-        let plan = Plan { sockets, ctx, family, options, lease, to };
-        socket.state = State::Connecting(Connecting { work: Box::pin(plan.connect()), done: None });
-        socket.step = Some(Step::Connect);
-        Ok(())
+        self.table.get_mut(&this)?.connect(address.into())
     }
 
     fn finish_connect(&mut self, this: Resource<TcpSocket>) -> SocketResult<Streams> {
         let socket = self.table.get_mut(&this)?;
-        if socket.step != Some(Step::Connect) {
-            return Err(ErrorCode::NotInProgress.into());
-        }
-        let State::Connecting(connecting) = &mut socket.state else { return Err(ErrorCode::InvalidState.into()) };
-        if connecting.poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+        let Poll::Ready(connected) = socket.poll_connected(&mut Context::from_waker(Waker::noop())) else {
             return Err(ErrorCode::WouldBlock.into());
-        }
-        socket.step = None;
-        let (state, input, output) = match connecting.done.take() {
-            Some(Ok(Connected::Own(connection))) => own(connection),
-            Some(Ok(Connected::Machine(inner, input, output))) => (State::Machine(Some(inner)), input, output),
-            Some(Err(code)) => {
-                socket.state = State::Closed(code);
-                return Err(code.into());
-            }
-            None => return Err(ErrorCode::WouldBlock.into()),
         };
-        socket.state = state;
+        connected?;
+        let (input, output) = socket.streams()?;
         Ok((self.table.push_child(input, &this)?, self.table.push_child(output, &this)?))
     }
 
     fn start_listen(&mut self, this: Resource<TcpSocket>) -> SocketResult<()> {
-        let socket = self.table.get_mut(&this)?;
-        socket.begin(Step::Listen)?;
-        let State::Bound(lease) = &socket.state else { return Err(ErrorCode::InvalidState.into()) };
-        if !socket.sockets.listens() {
-            socket.sockets.permits(lease.address(), SocketAddrUse::TcpListen);
-            return Err(ErrorCode::AccessDenied.into());
-        }
-        if let State::Bound(lease) = std::mem::replace(&mut socket.state, State::Fresh) {
-            let loopback = lease.network().clone();
-            let listener = loopback.listen(lease, socket.options.backlog.unwrap_or(BACKLOG));
-            socket.state = State::Listening(listener);
-        }
-        socket.step = Some(Step::Listen);
-        Ok(())
+        self.table.get_mut(&this)?.listen().map(drop)
     }
 
     fn finish_listen(&mut self, this: Resource<TcpSocket>) -> SocketResult<()> {
@@ -307,20 +273,12 @@ impl HostTcpSocket for View<'_> {
         let socket = self.table.get_mut(&this)?;
         let State::Listening(listener) = &socket.state else { return Err(ErrorCode::InvalidState.into()) };
         // Looked at before a connection is taken, so that none is lost for want of a socket.
-        let permit = socket.sockets.loopback().socket().ok_or(ErrorCode::NewSocketLimit)?;
+        let permit = socket.origin.sockets.loopback().socket().ok_or(ErrorCode::NewSocketLimit)?;
         let Poll::Ready(connection) = listener.poll_accept(&mut Context::from_waker(Waker::noop())) else {
             return Err(ErrorCode::WouldBlock.into());
         };
-        let (state, input, output) = own(connection);
-        let accepted = TcpSocket {
-            sockets: socket.sockets.clone(),
-            ctx: socket.ctx.clone(),
-            family: socket.family,
-            options: Options { backlog: None, ..socket.options },
-            state,
-            step: None,
-            _permit: permit,
-        };
+        let mut accepted = socket.origin.accepted(connection, permit);
+        let (input, output) = accepted.streams()?;
         let accepted = self.table.push(accepted)?;
         let input = self.table.push_child(input, &accepted)?;
         let output = self.table.push_child(output, &accepted)?;
@@ -334,9 +292,7 @@ impl HostTcpSocket for View<'_> {
             State::Bound(lease) => Ok(lease.address().into()),
             State::Own(connection) => Ok(connection.local.into()),
             State::Listening(listener) => Ok(listener.local.into()),
-            State::Machine(inner) => {
-                on_machine(&socket.ctx, inner, |view, socket| upstream::HostTcpSocket::local_address(view, socket))
-            }
+            State::Machine(machine) => machine.ask(|view, socket| upstream::HostTcpSocket::local_address(view, socket)),
             State::Closed(code) => Err((*code).into()),
         }
     }
@@ -345,8 +301,8 @@ impl HostTcpSocket for View<'_> {
         let socket = self.table.get_mut(&this)?;
         match &mut socket.state {
             State::Own(connection) => Ok(connection.peer.into()),
-            State::Machine(inner) => {
-                on_machine(&socket.ctx, inner, |view, socket| upstream::HostTcpSocket::remote_address(view, socket))
+            State::Machine(machine) => {
+                machine.ask(|view, socket| upstream::HostTcpSocket::remote_address(view, socket))
             }
             State::Closed(code) => Err((*code).into()),
             _ => Err(ErrorCode::InvalidState.into()),
@@ -358,7 +314,7 @@ impl HostTcpSocket for View<'_> {
     }
 
     fn address_family(&mut self, this: Resource<TcpSocket>) -> wasmtime::Result<IpAddressFamily> {
-        Ok(self.table.get(&this)?.family)
+        Ok(self.table.get(&this)?.origin.family)
     }
 
     fn set_listen_backlog_size(&mut self, this: Resource<TcpSocket>, value: u64) -> SocketResult<()> {
@@ -370,7 +326,7 @@ impl HostTcpSocket for View<'_> {
             State::Closed(code) => return Err((*code).into()),
             _ => return Err(ErrorCode::InvalidState.into()),
         }
-        socket.options.backlog = Some(backlog);
+        socket.origin.options.backlog = Some(backlog);
         Ok(())
     }
 
@@ -487,15 +443,13 @@ impl HostTcpSocket for View<'_> {
                 }
                 Ok(())
             }
-            State::Machine(inner) => {
+            State::Machine(machine) => {
                 let how = match how {
                     ShutdownType::Receive => upstream::ShutdownType::Receive,
                     ShutdownType::Send => upstream::ShutdownType::Send,
                     ShutdownType::Both => upstream::ShutdownType::Both,
                 };
-                on_machine(&socket.ctx, inner, |upstream, socket| {
-                    upstream::HostTcpSocket::shutdown(upstream, socket, how)
-                })
+                machine.shutdown(how)
             }
             State::Closed(code) => Err((*code).into()),
             _ => Err(ErrorCode::InvalidState.into()),
@@ -528,10 +482,10 @@ impl View<'_> {
     ) -> SocketResult<R> {
         let socket = self.table.get_mut(&this)?;
         match &mut socket.state {
-            State::Machine(inner) => on_machine(&socket.ctx, inner, ask),
+            State::Machine(machine) => machine.ask(ask),
             State::Connecting(_) => Err(ErrorCode::InvalidState.into()),
             State::Closed(code) => Err((*code).into()),
-            _ => Ok(known(&socket.options)),
+            _ => Ok(known(&socket.origin.options)),
         }
     }
 
@@ -543,18 +497,170 @@ impl View<'_> {
     ) -> SocketResult<()> {
         let socket = self.table.get_mut(&this)?;
         match &mut socket.state {
-            State::Machine(inner) => on_machine(&socket.ctx, inner, tell),
+            State::Machine(machine) => machine.ask(tell),
             State::Connecting(_) => Err(ErrorCode::InvalidState.into()),
             State::Closed(code) => Err((*code).into()),
             _ => {
-                keep(&mut socket.options);
+                keep(&mut socket.origin.options);
                 Ok(())
             }
         }
     }
 }
 
+impl Origin {
+    fn socket(&self, state: State, permit: OwnedSemaphorePermit) -> TcpSocket {
+        TcpSocket { origin: self.clone(), state, step: None, halves: (None, None), _permit: permit }
+    }
+
+    /// A socket of a connection that was waited for.
+    pub fn accepted(&self, connection: Connection, permit: OwnedSemaphorePermit) -> TcpSocket {
+        let connection = Arc::new(connection);
+        let origin = Origin { options: Options { backlog: None, ..self.options }, ..self.clone() };
+        let mut socket = origin.socket(State::Own(connection.clone()), permit);
+        socket.halves = (Some(Receiving::Own(connection.clone())), Some(Sending::Own(connection)));
+        socket
+    }
+
+    /// The workload's loopback.
+    pub fn loopback(&self) -> Arc<Loopback> {
+        self.sockets.loopback()
+    }
+}
+
 impl TcpSocket {
+    /// Takes a port of the loopback.
+    fn bind(&mut self, address: SocketAddr) -> SocketResult<()> {
+        self.begin(Step::Bind)?;
+        if !matches!(self.state, State::Fresh) {
+            return Err(ErrorCode::InvalidState.into());
+        }
+        if !is_of(self.origin.family, address.ip()) || !is_one_receiver(address.ip()) {
+            return Err(ErrorCode::InvalidArgument.into());
+        }
+        let local = address.ip().is_unspecified() || is_own(address.ip());
+        // A port that nobody can know is no offer to connect; a client may ask for one.
+        if !(local && (self.origin.sockets.listens() || address.port() == 0)) {
+            self.origin.sockets.permits(address, SocketAddrUse::TcpBind);
+            return Err(ErrorCode::AccessDenied.into());
+        }
+        let lease = self.origin.sockets.loopback().bind(Protocol::Tcp, address)?;
+        self.state = State::Bound(lease);
+        self.step = Some(Step::Bind);
+        Ok(())
+    }
+
+    /// The same without a second step, as WASI 0.3 has it.
+    pub fn bind_at_once(&mut self, address: SocketAddr) -> SocketResult<()> {
+        self.bind(address).and_then(|()| self.finish(Step::Bind))
+    }
+
+    /// Begins to connect; [`TcpSocket::poll_connected`] goes on with it.
+    pub fn connect(&mut self, to: SocketAddr) -> SocketResult<()> {
+        self.begin(Step::Connect)?;
+        if !matches!(self.state, State::Fresh | State::Bound(_)) {
+            return Err(ErrorCode::InvalidState.into());
+        }
+        if !is_of(self.origin.family, to.ip()) || !is_one_receiver(to.ip()) || !is_remote(to) {
+            return Err(ErrorCode::InvalidArgument.into());
+        }
+        let lease = match std::mem::replace(&mut self.state, State::Fresh) {
+            State::Bound(lease) => Some(lease),
+            _ => None,
+        };
+        // What is bound to the loopback reaches nothing else.
+        if lease.as_ref().is_some_and(|lease| is_own(lease.address().ip()) && !is_own(to.ip())) {
+            self.state = lease.map_or(State::Fresh, State::Bound);
+            return Err(ErrorCode::RemoteUnreachable.into());
+        }
+        let plan = Plan { origin: self.origin.clone(), lease, to };
+        self.state = State::Connecting(Connecting { work: Box::pin(plan.connect()), done: None });
+        self.step = Some(Step::Connect);
+        Ok(())
+    }
+
+    /// Connects; what was started is kept in the socket, so that this may be given up and asked again.
+    pub fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<SocketResult<()>> {
+        if self.step != Some(Step::Connect) {
+            return Poll::Ready(Err(ErrorCode::NotInProgress.into()));
+        }
+        let State::Connecting(connecting) = &mut self.state else {
+            return Poll::Ready(Err(ErrorCode::InvalidState.into()));
+        };
+        ready!(connecting.poll(cx));
+        let Some(done) = connecting.done.take() else { return Poll::Pending };
+        self.step = None;
+        match done {
+            Ok(Connected::Own(connection)) => {
+                let connection = Arc::new(connection);
+                self.halves = (Some(Receiving::Own(connection.clone())), Some(Sending::Own(connection.clone())));
+                self.state = State::Own(connection);
+            }
+            Ok(Connected::Machine(socket, input, output)) => {
+                let machine = Arc::new(Machine { ctx: self.origin.ctx.clone(), socket: Mutex::new(Some(socket)) });
+                self.halves =
+                    (Some(Receiving::Machine(machine.clone(), input)), Some(Sending::Machine(machine.clone(), output)));
+                self.state = State::Machine(machine);
+            }
+            Err(code) => {
+                self.state = State::Closed(code);
+                return Poll::Ready(Err(code.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Begins to wait for connections.
+    fn listen(&mut self) -> SocketResult<Arc<Listener>> {
+        self.begin(Step::Listen)?;
+        let State::Bound(lease) = &self.state else { return Err(ErrorCode::InvalidState.into()) };
+        if !self.origin.sockets.listens() {
+            self.origin.sockets.permits(lease.address(), SocketAddrUse::TcpListen);
+            return Err(ErrorCode::AccessDenied.into());
+        }
+        let State::Bound(lease) = std::mem::replace(&mut self.state, State::Fresh) else {
+            return Err(ErrorCode::InvalidState.into());
+        };
+        let loopback = lease.network().clone();
+        let listener = loopback.listen(lease, self.origin.options.backlog.unwrap_or(BACKLOG));
+        self.state = State::Listening(listener.clone());
+        self.step = Some(Step::Listen);
+        Ok(listener)
+    }
+
+    /// The same as WASI 0.3 has it: without a second step, and with any port if none was asked for.
+    pub fn listen_at_once(&mut self) -> SocketResult<(Arc<Listener>, Origin)> {
+        if matches!(self.state, State::Fresh) {
+            self.bind_at_once(any(self.origin.family))?;
+        }
+        let listener = self.listen()?;
+        self.finish(Step::Listen)?;
+        Ok((listener, self.origin.clone()))
+    }
+
+    /// What comes in. It is there once.
+    pub fn receiving(&mut self) -> SocketResult<Receiving> {
+        self.halves.0.take().ok_or_else(|| ErrorCode::InvalidState.into())
+    }
+
+    /// What goes out. It is there once.
+    pub fn sending(&mut self) -> SocketResult<Sending> {
+        self.halves.1.take().ok_or_else(|| ErrorCode::InvalidState.into())
+    }
+
+    /// Both as streams of WASI 0.2.
+    fn streams(&mut self) -> SocketResult<(DynInputStream, DynOutputStream)> {
+        let input = match self.receiving()? {
+            Receiving::Own(connection) => Box::new(Reader(connection)) as DynInputStream,
+            Receiving::Machine(_, input) => input,
+        };
+        let output = match self.sending()? {
+            Sending::Own(connection) => Box::new(Writer { connection, told: false }) as DynOutputStream,
+            Sending::Machine(_, output) => output,
+        };
+        Ok((input, output))
+    }
+
     /// Nothing else may be in progress.
     fn begin(&self, _: Step) -> SocketResult<()> {
         if self.step.is_some() { Err(ErrorCode::ConcurrencyConflict.into()) } else { Ok(()) }
@@ -580,12 +686,125 @@ impl Pollable for TcpSocket {
     }
 }
 
-/// A connection inside of the workload, as a socket and its streams.
-fn own(connection: Connection) -> (State, DynInputStream, DynOutputStream) {
-    let connection = Arc::new(connection);
-    let input = Box::new(Reader(connection.clone()));
-    let output = Box::new(Writer { connection: connection.clone(), told: false });
-    (State::Own(connection), input, output)
+impl Receiving {
+    /// Takes up to `most` bytes. Empty: nothing more comes.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<Bytes, Broken>> {
+        match self {
+            Receiving::Own(connection) => connection.incoming().poll_read(cx, most).map_err(Broken::from),
+            Receiving::Machine(_, input) => loop {
+                match input.read(most) {
+                    Ok(bytes) if bytes.is_empty() => ready!(poll_ready(&mut **input, cx)),
+                    Ok(bytes) => return Poll::Ready(Ok(bytes)),
+                    Err(StreamError::Closed) => return Poll::Ready(Ok(Bytes::new())),
+                    Err(error) => return Poll::Ready(Err(error.into())),
+                }
+            },
+        }
+    }
+
+    /// Ready when reading would not wait.
+    pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Receiving::Own(connection) => connection.incoming().poll_readable(cx),
+            Receiving::Machine(_, input) => poll_ready(&mut **input, cx),
+        }
+    }
+
+    /// Nobody reads any more; who writes need not know.
+    pub fn close(&self) {
+        match self {
+            Receiving::Own(connection) => connection.incoming().discard(),
+            Receiving::Machine(machine, _) => drop(machine.shutdown(upstream::ShutdownType::Receive)),
+        }
+    }
+}
+
+impl Sending {
+    /// Writes some of the bytes, and returns how many. `under_way` are those that a machine's socket
+    /// has taken and not yet sent; whoever calls keeps it from one call to the next.
+    pub fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        under_way: &mut usize,
+    ) -> Poll<Result<usize, Broken>> {
+        match self {
+            Sending::Own(connection) => {
+                ready!(connection.outgoing().poll_writable(cx));
+                Poll::Ready(connection.outgoing().write(bytes).map_err(Broken::from))
+            }
+            Sending::Machine(_, output) => {
+                if *under_way == 0 {
+                    let permitted = loop {
+                        match output.check_write()? {
+                            0 => ready!(poll_ready(&mut **output, cx)),
+                            permitted => break permitted,
+                        }
+                    };
+                    let count = permitted.min(bytes.len());
+                    output.write(Bytes::copy_from_slice(&bytes[..count]))?;
+                    *under_way = count;
+                }
+                // Upstream sends in the background. Only what was sent counts: the guest's end of the stream
+                // is the end of the connection.
+                ready!(poll_ready(&mut **output, cx));
+                Poll::Ready(Ok(std::mem::take(under_way)))
+            }
+        }
+    }
+
+    /// Ready when writing would not wait.
+    pub fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Sending::Own(connection) => connection.outgoing().poll_writable(cx),
+            Sending::Machine(_, output) => poll_ready(&mut **output, cx),
+        }
+    }
+
+    /// This was all: what is on its way still arrives.
+    pub fn close(&self) {
+        match self {
+            Sending::Own(connection) => connection.outgoing().finish(),
+            Sending::Machine(machine, _) => drop(machine.shutdown(upstream::ShutdownType::Send)),
+        }
+    }
+}
+
+/// Why nothing more is read or written.
+#[derive(Debug)]
+pub enum Broken {
+    /// The peer takes no more.
+    Pipe,
+    Code(ErrorCode),
+    /// A fault of the host.
+    Trap(wasmtime::Error),
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Broken::Pipe,
+            _ => Broken::Code(error.into()),
+        }
+    }
+}
+
+impl From<StreamError> for Broken {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Closed => Broken::Pipe,
+            StreamError::LastOperationFailed(error) => {
+                Broken::Code(error.downcast::<ErrorCode>().unwrap_or(ErrorCode::Unknown))
+            }
+            StreamError::Trap(error) => Broken::Trap(error),
+        }
+    }
+}
+
+/// Asks for readiness once. Upstream's streams and ours keep what they wait for in themselves, so that
+/// nothing is forgotten with the future.
+fn poll_ready(stream: &mut (impl Pollable + ?Sized), cx: &mut Context<'_>) -> Poll<()> {
+    stream.ready().as_mut().poll(cx)
 }
 
 struct Reader(Arc<Connection>);

@@ -1,4 +1,4 @@
-//! UDP sockets of `wasi:sockets` 0.2.
+//! UDP sockets, and what `wasi:sockets` 0.2 does with them; for 0.3 see [`crate::runtime::network::wasi3`].
 //!
 //! A socket that is bound to every address talks with members of the workload and with the machine's
 //! network at once, as it would on a system. So it may have two halves.
@@ -15,10 +15,9 @@ use wasmtime_wasi::p2::bindings::sockets::{udp as upstream, udp_create_socket as
 use wasmtime_wasi::p2::{DynPollable, Pollable, SocketError, SocketResult, UdpSocket as MachineSocket, subscribe};
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtx, WasiSocketsCtxView};
 
-use super::bindings::wasi::sockets::udp::{
-    Host, HostIncomingDatagramStream, HostOutgoingDatagramStream, HostUdpSocket, IncomingDatagram, OutgoingDatagram,
-};
-use super::{BUFFER_BYTES, HOPS, is_of, is_remote, network, on_machine, positive};
+use super::bindings::wasi::sockets::udp::{Host, HostIncomingDatagramStream, HostOutgoingDatagramStream};
+pub use super::bindings::wasi::sockets::udp::{HostUdpSocket, IncomingDatagram, OutgoingDatagram};
+use super::{BUFFER_BYTES, HOPS, any, is_of, is_remote, network, on_machine, positive};
 use crate::runtime::network::Transport;
 use crate::runtime::network::loopback::{Datagrams, MOST_BYTES, Protocol, is_own};
 use crate::runtime::network::sockets::{Sockets, View};
@@ -39,8 +38,23 @@ pub struct UdpSocket {
     /// Whom it talks to only.
     peer: Option<Peer>,
     is_binding: bool,
+    /// What arrives and leaves, where the socket itself sends and receives: in WASI 0.3.
+    pub flow: Option<Flow>,
     /// It counts among the workload's sockets.
     _permit: OwnedSemaphorePermit,
+}
+
+/// Both directions of a socket, for calls that run beside each other.
+#[derive(Clone)]
+pub struct Flow {
+    pub incoming: Arc<tokio::sync::Mutex<Incoming>>,
+    pub outgoing: Arc<tokio::sync::Mutex<Outgoing>>,
+}
+
+impl Flow {
+    fn new((incoming, outgoing): (Incoming, Outgoing)) -> Self {
+        Flow { incoming: Arc::new(incoming.into()), outgoing: Arc::new(outgoing.into()) }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -88,6 +102,7 @@ impl super::udp_create_socket::Host for View<'_> {
             machine: None,
             peer: None,
             is_binding: false,
+            flow: None,
             _permit: permit,
         })?)
     }
@@ -103,25 +118,11 @@ impl HostUdpSocket for View<'_> {
         address: IpSocketAddress,
     ) -> SocketResult<()> {
         let _ = self.table.get(&network)?;
-        let address = SocketAddr::from(address);
         let socket = self.table.get_mut(&this)?;
         if socket.is_binding {
             return Err(ErrorCode::ConcurrencyConflict.into());
         }
-        if socket.own.is_some() {
-            return Err(ErrorCode::InvalidState.into());
-        }
-        if !is_of(socket.family, address.ip()) {
-            return Err(ErrorCode::InvalidArgument.into());
-        }
-        let local = address.ip().is_unspecified() || is_own(address.ip());
-        if !(local && (socket.sockets.listens() || address.port() == 0)) {
-            socket.sockets.permits(address, SocketAddrUse::UdpBind);
-            return Err(ErrorCode::AccessDenied.into());
-        }
-        let loopback = socket.sockets.loopback();
-        let lease = loopback.bind(Protocol::Udp, address)?;
-        socket.own = Some(loopback.datagrams(lease, socket.sockets.listens()));
+        socket.bind(address.into())?;
         socket.is_binding = true;
         Ok(())
     }
@@ -143,41 +144,7 @@ impl HostUdpSocket for View<'_> {
             return Err(SocketError::trap(wasmtime::Error::msg("the streams of the socket were not dropped yet")));
         }
         let socket = self.table.get_mut(&this)?;
-        let own = socket.own.clone().ok_or(ErrorCode::InvalidState)?;
-        let remote = remote.map(SocketAddr::from);
-        if remote.is_some_and(|remote| !is_of(socket.family, remote.ip()) || !is_remote(remote)) {
-            return Err(ErrorCode::InvalidArgument.into());
-        }
-        let bound_to_loopback = is_own(own.local.ip());
-        let peer = match remote {
-            None => None,
-            Some(remote) if socket.sockets.is_inside(Protocol::Udp, remote) => Some(Peer::Own(remote)),
-            Some(_) if bound_to_loopback => return Err(ErrorCode::RemoteUnreachable.into()),
-            Some(remote) => Some(Peer::Machine(remote)),
-        };
-        socket.peer = None;
-        let machine = match peer {
-            Some(Peer::Machine(remote)) => Some(socket.stream_of_machine(Some(remote)).await?),
-            None if !bound_to_loopback => Some(socket.stream_of_machine(None).await?),
-            _ => None,
-        };
-        socket.peer = peer;
-        let (arriving, leaving) = machine.unzip();
-        let listening = match peer {
-            None => Some((own.clone(), None)),
-            Some(Peer::Own(remote)) => Some((own.clone(), Some(remote))),
-            Some(Peer::Machine(_)) => None,
-        };
-        let incoming = Incoming { ctx: socket.ctx.clone(), own: listening, machine: arriving };
-        let outgoing = Outgoing {
-            sockets: socket.sockets.clone(),
-            ctx: socket.ctx.clone(),
-            family: socket.family,
-            own,
-            peer,
-            machine: leaving,
-            permitted: 0,
-        };
+        let (incoming, outgoing) = socket.streams(remote.map(SocketAddr::from)).await?;
         Ok((self.table.push_child(incoming, &this)?, self.table.push_child(outgoing, &this)?))
     }
 
@@ -248,22 +215,29 @@ impl HostUdpSocket for View<'_> {
 
 type MachineStreams = (upstream::IncomingDatagramStream, upstream::OutgoingDatagramStream);
 
-impl UdpSocket {
-    /// Makes the half outside if there is none, and streams of it. Upstream asks the policy.
-    async fn stream_of_machine(&mut self, remote: Option<SocketAddr>) -> SocketResult<MachineStreams> {
-        let (mut ctx, mut table) = (self.ctx.clone(), ResourceTable::new());
+/// The half of a socket that is outside of the workload, and what came of making streams of it.
+pub struct Outside {
+    socket: MachineSocket,
+    streams: SocketResult<MachineStreams>,
+}
+
+impl Outside {
+    /// Upstream asks the policy.
+    async fn new(
+        mut ctx: WasiSocketsCtx,
+        family: IpAddressFamily,
+        before: Option<MachineSocket>,
+        remote: Option<SocketAddr>,
+    ) -> SocketResult<Self> {
+        let mut table = ResourceTable::new();
         let mut view = WasiSocketsCtxView { ctx: &mut ctx, table: &mut table };
-        let socket = match self.machine.take() {
+        let socket = match before {
             Some(socket) => view.table.push(socket)?,
             None => {
-                let socket = upstream_create::Host::create_udp_socket(&mut view, self.family).await?;
+                let socket = upstream_create::Host::create_udp_socket(&mut view, family).await?;
                 let network = network(&mut view)?;
-                let any = match self.family {
-                    IpAddressFamily::Ipv4 => SocketAddr::from(([0, 0, 0, 0], 0)),
-                    IpAddressFamily::Ipv6 => SocketAddr::from(([0; 16], 0)),
-                };
                 let borrowed = || Resource::new_borrow(socket.rep());
-                upstream::HostUdpSocket::start_bind(&mut view, borrowed(), network, any.into()).await?;
+                upstream::HostUdpSocket::start_bind(&mut view, borrowed(), network, any(family).into()).await?;
                 upstream::HostUdpSocket::finish_bind(&mut view, borrowed())?;
                 socket
             }
@@ -274,7 +248,138 @@ impl UdpSocket {
             Ok((incoming, outgoing)) => Ok((table.delete(incoming)?, table.delete(outgoing)?)),
             Err(error) => Err(error),
         };
-        self.machine = Some(table.delete(socket)?);
+        Ok(Outside { socket: table.delete(socket)?, streams })
+    }
+}
+
+impl UdpSocket {
+    /// Takes a port of the loopback.
+    pub fn bind(&mut self, address: SocketAddr) -> SocketResult<()> {
+        if self.own.is_some() {
+            return Err(ErrorCode::InvalidState.into());
+        }
+        if !is_of(self.family, address.ip()) {
+            return Err(ErrorCode::InvalidArgument.into());
+        }
+        let local = address.ip().is_unspecified() || is_own(address.ip());
+        if !(local && (self.sockets.listens() || address.port() == 0)) {
+            self.sockets.permits(address, SocketAddrUse::UdpBind);
+            return Err(ErrorCode::AccessDenied.into());
+        }
+        let loopback = self.sockets.loopback();
+        let lease = loopback.bind(Protocol::Udp, address)?;
+        self.own = Some(loopback.datagrams(lease, self.sockets.listens()));
+        Ok(())
+    }
+
+    /// Takes a port if it has none, as WASI 0.3 has it.
+    pub fn bind_to_any(&mut self) -> SocketResult<()> {
+        if self.is_bound() { Ok(()) } else { self.bind(any(self.family)) }
+    }
+
+    pub fn is_bound(&self) -> bool {
+        self.own.is_some()
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.peer.is_some()
+    }
+
+    /// What arrives and leaves: with `remote` only from there and to there.
+    async fn streams(&mut self, remote: Option<SocketAddr>) -> SocketResult<(Incoming, Outgoing)> {
+        let (peer, outside) = self.peer_of(remote)?;
+        self.peer = None;
+        let streams = match outside {
+            Some(outside) => Some(self.outside(outside).await?),
+            None => None,
+        };
+        self.peer = peer;
+        self.halves(streams)
+    }
+
+    /// Talks with `remote` only, or with anybody, from now on.
+    pub async fn flow_to(&mut self, remote: Option<SocketAddr>) -> SocketResult<()> {
+        // The half outside is made anew: upstream wants its socket for itself when it connects, and a call
+        // that still receives has it, too.
+        (self.flow, self.machine, self.peer) = (None, None, None);
+        self.flow = Some(Flow::new(self.streams(remote).await?));
+        Ok(())
+    }
+
+    /// The first half of [`UdpSocket::flow_to`] for anybody, for who cannot hold the socket meanwhile: it
+    /// makes what [`UdpSocket::begin_flow`] takes.
+    pub fn outside_for_flow(&self) -> SocketResult<impl Future<Output = SocketResult<Option<Outside>>> + Send + use<>> {
+        let (_, outside) = self.peer_of(None)?;
+        let (ctx, family) = (self.ctx.clone(), self.family);
+        Ok(async move {
+            match outside {
+                Some(remote) => Outside::new(ctx, family, None, remote).await.map(Some),
+                None => Ok(None),
+            }
+        })
+    }
+
+    /// The second half, which does nothing if there is a flow by now.
+    pub fn begin_flow(&mut self, outside: Option<Outside>) -> SocketResult<Flow> {
+        if let Some(flow) = &self.flow {
+            return Ok(flow.clone());
+        }
+        let streams = match outside {
+            Some(Outside { socket, streams }) => {
+                self.machine = Some(socket);
+                self.apply_options()?;
+                Some(streams?)
+            }
+            None => None,
+        };
+        let flow = Flow::new(self.halves(streams)?);
+        self.flow = Some(flow.clone());
+        Ok(flow)
+    }
+
+    /// Whom it talks to, and whether that, or a part of it, is outside of the workload: with one
+    /// address, or with all.
+    fn peer_of(&self, remote: Option<SocketAddr>) -> SocketResult<(Option<Peer>, Option<Option<SocketAddr>>)> {
+        let own = self.own.as_ref().ok_or(ErrorCode::InvalidState)?;
+        if remote.is_some_and(|remote| !is_of(self.family, remote.ip()) || !is_remote(remote)) {
+            return Err(ErrorCode::InvalidArgument.into());
+        }
+        let bound_to_loopback = is_own(own.local.ip());
+        match remote {
+            None => Ok((None, (!bound_to_loopback).then_some(None))),
+            Some(remote) if self.sockets.is_inside(Protocol::Udp, remote) => Ok((Some(Peer::Own(remote)), None)),
+            Some(_) if bound_to_loopback => Err(ErrorCode::RemoteUnreachable.into()),
+            Some(remote) => Ok((Some(Peer::Machine(remote)), Some(Some(remote)))),
+        }
+    }
+
+    /// Puts both halves of the socket together.
+    fn halves(&self, streams: Option<MachineStreams>) -> SocketResult<(Incoming, Outgoing)> {
+        let own = self.own.clone().ok_or(ErrorCode::InvalidState)?;
+        let (arriving, leaving) = streams.unzip();
+        let listening = match self.peer {
+            None => Some((own.clone(), None)),
+            Some(Peer::Own(remote)) => Some((own.clone(), Some(remote))),
+            Some(Peer::Machine(_)) => None,
+        };
+        let incoming = Incoming { ctx: self.ctx.clone(), own: listening, machine: arriving };
+        let outgoing = Outgoing {
+            sockets: self.sockets.clone(),
+            ctx: self.ctx.clone(),
+            family: self.family,
+            own,
+            peer: self.peer,
+            machine: leaving,
+            permitted: 0,
+        };
+        Ok((incoming, outgoing))
+    }
+
+    /// Makes the half outside if there is none, and streams of it.
+    async fn outside(&mut self, remote: Option<SocketAddr>) -> SocketResult<MachineStreams> {
+        let Outside { socket, streams } =
+            Outside::new(self.ctx.clone(), self.family, self.machine.take(), remote).await?;
+        self.machine = Some(socket);
         self.apply_options()?;
         streams
     }
@@ -302,10 +407,24 @@ impl Pollable for UdpSocket {
 
 impl HostIncomingDatagramStream for View<'_> {
     fn receive(&mut self, this: Resource<Incoming>, most: u64) -> SocketResult<Vec<IncomingDatagram>> {
-        let most = usize::try_from(most).unwrap_or(AT_ONCE).min(AT_ONCE);
-        let stream = self.table.get_mut(&this)?;
+        self.table.get_mut(&this)?.take(usize::try_from(most).unwrap_or(AT_ONCE).min(AT_ONCE))
+    }
+
+    fn subscribe(&mut self, this: Resource<Incoming>) -> wasmtime::Result<Resource<DynPollable>> {
+        subscribe(self.table, this)
+    }
+
+    fn drop(&mut self, this: Resource<Incoming>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl Incoming {
+    /// What has arrived, so many datagrams at most.
+    pub fn take(&mut self, most: usize) -> SocketResult<Vec<IncomingDatagram>> {
         let mut received = Vec::new();
-        if let Some((own, peer)) = &stream.own {
+        if let Some((own, peer)) = &self.own {
             let cx = &mut Context::from_waker(Waker::noop());
             while received.len() < most
                 && let Poll::Ready((data, from)) = own.poll_receive(cx, *peer)
@@ -314,8 +433,8 @@ impl HostIncomingDatagramStream for View<'_> {
             }
         }
         let left = (most - received.len()) as u64;
-        if left > 0 && stream.machine.is_some() {
-            let outside = on_machine(&stream.ctx, &mut stream.machine, |view, stream| {
+        if left > 0 && self.machine.is_some() {
+            let outside = on_machine(&self.ctx, &mut self.machine, |view, stream| {
                 upstream::HostIncomingDatagramStream::receive(view, stream, left)
             });
             match outside {
@@ -329,15 +448,6 @@ impl HostIncomingDatagramStream for View<'_> {
             }
         }
         Ok(received)
-    }
-
-    fn subscribe(&mut self, this: Resource<Incoming>) -> wasmtime::Result<Resource<DynPollable>> {
-        subscribe(self.table, this)
-    }
-
-    fn drop(&mut self, this: Resource<Incoming>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
-        Ok(())
     }
 }
 
@@ -364,7 +474,8 @@ impl Pollable for Incoming {
 }
 
 impl Outgoing {
-    fn send_one(&mut self, datagram: OutgoingDatagram) -> SocketResult<()> {
+    /// Sends a datagram, or tells that it would have to wait.
+    pub fn send_one(&mut self, datagram: OutgoingDatagram) -> SocketResult<()> {
         let named = datagram.remote_address.map(SocketAddr::from);
         let peer = self.peer.map(|(Peer::Own(peer) | Peer::Machine(peer))| peer);
         let to = match (named, peer) {

@@ -1,5 +1,7 @@
 //! An HTTP component of WASI 0.3: `tests/guests/README.md` has the routes.
 
+mod sockets;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
@@ -44,6 +46,16 @@ async fn route(request: Request<IncomingRequestBody>) -> Result<Response<Body>, 
             Ok(text(together.to_string()))
         }
         "/fetch" => fetch(query).await,
+        path @ ("/tcp" | "/udp" | "/resolve" | "/listen" | "/bindudp") => {
+            let answer = match path {
+                "/tcp" => sockets::tcp(query, request.into_body().collect().await?.to_bytes().to_vec()).await,
+                "/udp" => sockets::udp(query).await,
+                "/resolve" => sockets::resolve(query).await,
+                "/listen" => sockets::listen(query),
+                _ => sockets::bind_udp(query),
+            };
+            Ok(text(answer.unwrap_or_else(|error| format!("failed: {error}"))))
+        }
         "/say" => {
             println!("probe3 says {query}");
             Ok(text("said".into()))

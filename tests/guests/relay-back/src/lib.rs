@@ -60,8 +60,23 @@ impl Guest for Back {
         let _ = written.await;
     }
 
+    async fn reach(address: String) -> String {
+        reach(&address).await
+    }
+
     async fn pause(milliseconds: u32) {
         wasip3::clocks::monotonic_clock::wait_for(u64::from(milliseconds) * 1_000_000).await;
+    }
+}
+
+async fn reach(to: &str) -> String {
+    use wasip3::sockets::types::{IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, TcpSocket};
+    let to: std::net::SocketAddrV4 = to.parse().expect("an address");
+    let address = Ipv4SocketAddress { port: to.port(), address: to.ip().octets().into() };
+    let socket = TcpSocket::create(IpAddressFamily::Ipv4).expect("a socket");
+    match socket.connect(IpSocketAddress::Ipv4(address)).await {
+        Ok(()) => "reached".into(),
+        Err(error) => format!("{error:?}"),
     }
 }
 

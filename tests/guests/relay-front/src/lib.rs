@@ -31,6 +31,7 @@ impl wasip3::exports::http::handler::Guest for Front {
                 format!("{changed}{}", relay::belongings().await.join("\n"))
             }
             "/fetch" => format!("front {} back {}", fetch(&query).await, relay::fetch(query).await),
+            "/reach" => format!("front {} back {}", reach(&query).await, relay::reach(query).await),
             "/say" => {
                 relay::say(query).await;
                 "said".into()
@@ -69,6 +70,17 @@ async fn fetch(url: &str) -> String {
     let request = http_into_wasi_request(request).expect("a request of WASI");
     match wasip3::http::client::send(request).await {
         Ok(response) => response.get_status_code().to_string(),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+async fn reach(to: &str) -> String {
+    use wasip3::sockets::types::{IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, TcpSocket};
+    let to: std::net::SocketAddrV4 = to.parse().expect("an address");
+    let address = Ipv4SocketAddress { port: to.port(), address: to.ip().octets().into() };
+    let socket = TcpSocket::create(IpAddressFamily::Ipv4).expect("a socket");
+    match socket.connect(IpSocketAddress::Ipv4(address)).await {
+        Ok(()) => "reached".into(),
         Err(error) => format!("{error:?}"),
     }
 }
