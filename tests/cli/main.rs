@@ -23,6 +23,7 @@ mod dev_watching;
 mod doctor;
 mod embed;
 mod embed_examples;
+mod host_manifests;
 mod http;
 mod inspect;
 mod isolation;

@@ -51,6 +51,15 @@ impl Sandbox {
     }
 }
 
+impl Sandbox {
+    /// Starts `wash host` on a free port, and waits until it listens.
+    pub fn host(&self, args: &[&str]) -> Dev {
+        let mut command = self.wash(["host", "-o", "json", "--http-addr", "0"]);
+        command.args(args);
+        Dev::start(command)
+    }
+}
+
 impl Dev {
     /// Starts the command and waits until it listens.
     pub fn start(mut command: Command) -> Dev {
@@ -182,6 +191,22 @@ impl Dev {
         let stderr = self.stderr();
         assert_eq!(code, 130, "stderr:\n{stderr}");
         stderr
+    }
+
+    /// Ends it as whoever runs services does, and asserts that it ends well.
+    #[track_caller]
+    pub fn terminate(mut self) -> String {
+        rustix::process::kill_process(self.pid(), rustix::process::Signal::TERM).expect("the signal is sent");
+        let code = self.wait();
+        let stderr = self.stderr();
+        assert_eq!(code, 0, "stderr:\n{stderr}");
+        stderr
+    }
+
+    /// A GET request for a host of this name.
+    #[track_caller]
+    pub fn get_from(&self, host: &str, path: &str) -> Answer {
+        self.request("GET", path, None, &[("host", host)])
     }
 
     /// Waits for the end and returns the exit code.

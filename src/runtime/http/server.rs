@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::activity::{Activity, Counted, Patience, Verdict, Watched};
 use super::tls::{self, Certificates};
-use super::{Body, Handler, Notice, admission, plain};
+use super::{Body, Handler, Notice, Peer, admission, plain};
 use crate::error::{Error, Result};
 
 /// After a failure to accept (too many open files), so that it is not tried in a hot loop.
@@ -270,6 +270,7 @@ impl Worker {
             stopping: self.stopping.clone(),
             limits: self.shared.limits,
             local,
+            peer: stream.peer_addr().ok(),
             activity: Activity::new(),
             _open: OpenConnection::new(self.shared.clone()),
         };
@@ -293,6 +294,7 @@ struct Connection {
     stopping: watch::Receiver<Phase>,
     limits: ServerLimits,
     local: Option<SocketAddr>,
+    peer: Option<SocketAddr>,
     activity: Arc<Activity>,
     _open: OpenConnection,
 }
@@ -333,7 +335,11 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (handler, activity, local) = (self.handler.clone(), self.activity.clone(), self.local);
-        let service = hyper::service::service_fn(move |request| {
+        let peer = self.peer.map(Peer);
+        let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
             let ongoing = activity.begin();
             let answer = answer(handler.clone(), request, scheme.clone(), local);
             async move { Ok::<_, std::convert::Infallible>(answer.await.map(|body| Counted::new(body, ongoing))) }
