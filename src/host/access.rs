@@ -11,6 +11,7 @@ use http::{Method, Request, Response, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
+use crate::runtime::http::call::body_length;
 use crate::runtime::http::{Body, BodyError, Peer};
 use crate::runtime::workload::WorkloadId;
 
@@ -93,11 +94,11 @@ impl Account {
     /// Follows the response to its end.
     pub fn follow(mut self, response: Response<Body>) -> Response<Body> {
         self.access.status = response.status().as_u16();
-        response.map(|body| {
-            // Nobody asks for the end of what has none.
-            self.access.complete = body.is_end_stream();
-            Followed { body, account: self }.boxed_unsync()
-        })
+        let (head, body) = response.into_parts();
+        // The connection does not ask for the end of what it knows to be over.
+        let length = body_length(&self.access.method, &head);
+        self.access.complete = body.is_end_stream() || length == Some(0);
+        Response::from_parts(head, Followed { body, length, account: self }.boxed_unsync())
     }
 }
 
@@ -118,6 +119,7 @@ impl Drop for Account {
 
 struct Followed {
     body: Body,
+    length: Option<u64>,
     account: Account,
 }
 
@@ -131,7 +133,8 @@ impl HttpBody for Followed {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 self.account.access.bytes += bytes as u64;
-                self.account.access.complete = self.body.is_end_stream();
+                let is_whole = self.length == Some(self.account.access.bytes);
+                self.account.access.complete = is_whole || self.body.is_end_stream();
             }
             Poll::Ready(None) => self.account.access.complete = true,
             Poll::Ready(Some(Err(_))) | Poll::Pending => {}

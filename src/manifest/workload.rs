@@ -223,7 +223,7 @@ fn local_file(text: &str, around: &Around<'_>) -> Option<PathBuf> {
         let is_path = text.starts_with('/') || text.starts_with("./") || text.starts_with("../");
         (is_path || text.ends_with(".wasm")).then_some(text)
     })?;
-    Some(folder_of(&around.document.file).join(path))
+    Some(folder_of(&around.document.file).join(path.strip_prefix("./").unwrap_or(path)))
 }
 
 fn resources(table: &Table<'_>, around: &Around<'_>, volumes: &[VolumeSpec], name: &str) -> LocalResources {
@@ -301,7 +301,8 @@ fn volumes(spec: &Table<'_>, around: &Around<'_>) -> Vec<VolumeSpec> {
         }
         let temporary: Vec<&str> = ["ephemeral", "emptyDir"].into_iter().filter(|key| table.is_written(key)).collect();
         let host_path = table.table("hostPath").and_then(|inner| {
-            let path = inner.required("path").map(|path| folder_of(&around.document.file).join(path));
+            let path = inner.required("path").map(|path| path.strip_prefix("./").unwrap_or(path));
+            let path = path.map(|path| folder_of(&around.document.file).join(path));
             // What Kubernetes checks, we find out when it is used.
             inner.skip("type");
             inner.end();

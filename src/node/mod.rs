@@ -25,6 +25,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use crate::error::{Error, Result};
+use crate::host::http::{HostHandler, Target};
 use crate::host::types::{
     HostHeartbeat, WorkloadReplaceRequest, WorkloadStartRequest, WorkloadState, WorkloadStatus, WorkloadStatusRequest,
     WorkloadStopRequest,
@@ -46,6 +47,7 @@ struct Inner {
     host: Host,
     images: Images,
     folders: Folders,
+    entrance: Option<Arc<dyn HostHandler>>,
     feed: Feed,
     /// Added to the rules of every component: private networks may be reached.
     private_networks: bool,
@@ -82,6 +84,9 @@ pub struct Setup {
     pub images: Images,
     /// Where temporary folders are made.
     pub folders: Folders,
+    /// The host's entrance for HTTP: it learns of a workload before its images are here, so that requests
+    /// are told to come again.
+    pub entrance: Option<Arc<dyn HostHandler>>,
     /// Learns what happens.
     pub feed: Feed,
     /// Whether components may connect to private networks that their rules do not name.
@@ -91,8 +96,9 @@ pub struct Setup {
 impl Node {
     /// A node without workloads.
     pub fn new(setup: Setup) -> Self {
-        let Setup { host, images, folders, feed, private_networks } = setup;
-        Node { inner: Arc::new(Inner { host, images, folders, feed, private_networks, placed: Mutex::default() }) }
+        let Setup { host, images, folders, entrance, feed, private_networks } = setup;
+        let placed = Mutex::default();
+        Node { inner: Arc::new(Inner { host, images, folders, entrance, feed, private_networks, placed }) }
     }
 
     /// Runs a workload, and returns when it serves. A caller who stops waiting stops nothing.
@@ -242,6 +248,7 @@ impl Inner {
         let begun = Instant::now();
         let names = names_of(&spec);
         let mut handed = placed.handed.subscribe();
+        self.announce(placed, &spec)?;
         let workload = tokio::select! {
             fetched = self.fetch(placed, spec) => fetched?,
             _ = handed.wait_for(|handed| *handed == Handed::Leaving) => {
@@ -261,6 +268,19 @@ impl Inner {
         self.host.workload_start(WorkloadStartRequest { workload_id: placed.id.clone(), workload }).await?;
         self.tell_ready(placed, names, begun);
         Ok(())
+    }
+
+    /// Tells the entrance of a workload that is not ready. The host tells it again, and of the end; until
+    /// then [`Inner::forget`] does.
+    fn announce(&self, placed: &Placed, spec: &WorkloadSpec) -> Result<()> {
+        let Some(entrance) = &self.entrance else { return Ok(()) };
+        let workload = Workload {
+            namespace: spec.namespace.clone(),
+            name: spec.name.clone(),
+            host_interfaces: spec.host_interfaces.clone(),
+            ..Workload::default()
+        };
+        entrance.on_workload_bind(&workload, &Target::new(&placed.id, Arc::default()))
     }
 
     fn tell_ready(&self, placed: &Placed, components: Vec<String>, begun: Instant) {
@@ -364,6 +384,9 @@ impl Inner {
         let _ = self.host.workload_stop(request()).await;
         let _turn = placed.turn.lock().await;
         let _ = self.host.workload_stop(request()).await;
+        if let Some(entrance) = &self.entrance {
+            entrance.on_workload_unbind(&placed.id);
+        }
         let folders = std::mem::take(&mut *placed.folders.lock().unwrap_or_else(PoisonError::into_inner));
         let removed = tokio::task::spawn_blocking(move || folders.into_values().try_for_each(tempfile::TempDir::close));
         if let Ok(Err(error)) = removed.await {
@@ -392,4 +415,111 @@ fn status(workload_id: &str, workload_state: WorkloadState) -> WorkloadStatus {
 /// Runs something to its end, whether or not somebody waits for it.
 async fn own_task<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T> {
     tokio::spawn(work).await.map_err(|error| Error::bug("work of the host ended in a panic").cause(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+    use std::time::Duration;
+
+    use super::report::{Instances, Reporter};
+    use super::spec::{Image, ImageSpec, VolumeSpec};
+    use super::*;
+    use crate::host::builder::HostBuilder;
+    use crate::oci::{ClientOptions, Credentials, Timing};
+    use crate::runtime::observer::Observer;
+    use report::{Showing, Watch};
+
+    struct Quiet;
+
+    impl Reporter for Quiet {
+        fn report(&mut self, _: Report) {}
+    }
+
+    /// A node without an entrance, whose folders are below this one.
+    async fn node(folder: &std::path::Path) -> (Node, Showing, Arc<Instances>) {
+        let (feed, showing) = Feed::start(Box::new(Quiet)).unwrap();
+        let instances = Arc::new(Instances::default());
+        let observer: Arc<dyn Observer> = Arc::new(Watch::new(feed.clone(), instances.clone()));
+        let host = HostBuilder::new().with_observer(observer).build().unwrap().start().await.unwrap();
+        let opts = ClientOptions {
+            env: Arc::default(),
+            credentials: Credentials::default(),
+            insecure: BTreeSet::new(),
+            ca_paths: Vec::new(),
+            cache_dir: folder.join("cache"),
+            cache_limit: crate::oci::DEFAULT_LIMIT,
+            offline: true,
+            timing: Timing::default(),
+        };
+        let images = Images::new(opts, false, Duration::from_secs(30), feed.clone()).unwrap();
+        let folders = Folders::below(&folder.join("volumes")).unwrap();
+        let setup = Setup { host, images, folders, entrance: None, feed, private_networks: false };
+        (Node::new(setup), showing, instances)
+    }
+
+    fn spec(folder: &std::path::Path) -> WorkloadSpec {
+        let file = folder.join("empty.wasm");
+        std::fs::write(&file, wat::parse_str("(component)").unwrap()).unwrap();
+        WorkloadSpec {
+            namespace: "default".into(),
+            name: "empty".into(),
+            components: vec![ComponentSpec {
+                image: ImageSpec { image: Image::File(file), ..ImageSpec::default() },
+                ..ComponentSpec::default()
+            }],
+            volumes: vec![VolumeSpec { name: "scratch".into(), source: VolumeSource::EmptyDir }],
+            ..WorkloadSpec::default()
+        }
+    }
+
+    fn folders_of_volumes(folder: &std::path::Path) -> usize {
+        let runs = std::fs::read_dir(folder.join("volumes")).unwrap();
+        let entries = runs.flat_map(|run| std::fs::read_dir(run.unwrap().path()).unwrap());
+        entries.filter(|entry| entry.as_ref().unwrap().file_name() != "lock").count()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nothing_remains_of_what_was_started_and_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let (node, showing, instances) = node(folder.path()).await;
+        let mut gone: Vec<Weak<Placed>> = Vec::new();
+        for round in 0..200 {
+            let id = format!("round-{round}");
+            let status = node.start(&id, spec(folder.path())).await.unwrap();
+            assert_eq!(status.workload_state, WorkloadState::Running);
+            assert_eq!(folders_of_volumes(folder.path()), 1);
+            gone.push(Arc::downgrade(&node.inner.find(&id).unwrap()));
+            node.replace(&id, spec(folder.path())).await.unwrap();
+            assert_eq!(node.stop(&id).await.workload_state, WorkloadState::Stopping);
+            assert_eq!(node.status(&id).await.workload_state, WorkloadState::NotFound);
+        }
+        assert!(gone.iter().all(|placed| placed.strong_count() == 0));
+        assert_eq!(folders_of_volumes(folder.path()), 0);
+        assert!(node.inner.host.workload_ids().is_empty() && node.list().await.is_empty());
+        assert_eq!(instances.counts().1, 0);
+        node.end().await.unwrap();
+        drop(node);
+        showing.finish();
+        assert_eq!(std::fs::read_dir(folder.path().join("volumes")).unwrap().count(), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_cannot_be_started_leaves_nothing_and_its_identifier_is_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let (node, showing, _) = node(folder.path()).await;
+        let mut missing = spec(folder.path());
+        missing.components[0].image.image = Image::Reference("registry.example/none:1".into());
+        let error = node.start("a", missing.clone()).await.unwrap_err();
+        assert!(error.to_string().contains("registry.example/none:1"), "{error}");
+        assert_eq!(node.status("a").await.workload_state, WorkloadState::NotFound);
+        node.start("a", spec(folder.path())).await.unwrap();
+        let again = node.start("a", spec(folder.path())).await.unwrap_err();
+        assert_eq!(again.message(), "a workload `a` exists already");
+        assert!(node.replace("a", missing).await.is_err());
+        assert_eq!(node.status("a").await.workload_state, WorkloadState::Running, "the one before goes on");
+        node.end().await.unwrap();
+        drop(node);
+        showing.finish();
+    }
 }

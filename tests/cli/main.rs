@@ -24,6 +24,8 @@ mod doctor;
 mod embed;
 mod embed_examples;
 mod host_manifests;
+mod host_operations;
+mod host_serving;
 mod http;
 mod inspect;
 mod isolation;

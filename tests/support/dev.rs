@@ -63,8 +63,13 @@ impl Sandbox {
 impl Dev {
     /// Starts the command and waits until it listens.
     pub fn start(mut command: Command) -> Dev {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wash starts");
+        command.stdin(Stdio::null());
+        Dev::start_with_stdin(command)
+    }
+
+    /// The same with the stdin that the command has.
+    pub fn start_with_stdin(mut command: Command) -> Dev {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wash starts");
         let log = Arc::new(Log::default());
         let (stdout, stderr) = (child.stdout.take().expect("stdout"), child.stderr.take().expect("stderr"));
         let events = log.clone();

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::host::access::{Access, AccessObserver};
 use crate::host::builder::HostBuilder;
-use crate::host::http::HttpServer;
+use crate::host::http::{HostHandler, HttpServer};
 use crate::host::routers::DynamicRouter;
 use crate::manifest::loader::{self, Sources};
 use crate::manifest::watch::Watched;
@@ -226,6 +226,7 @@ async fn serve(
         builder = builder.with_friendly_name(name);
     }
     let mut listening = None;
+    let mut entrance: Option<Arc<dyn HostHandler>> = None;
     if let Some(address) = args.http_addr {
         let log = args.access_log.then(|| feed.clone());
         let server = HttpServer::new(DynamicRouter::default(), address)
@@ -236,7 +237,9 @@ async fn serve(
         let scheme = if certificates.is_empty() { "http" } else { "https" };
         let server = if certificates.is_empty() { server } else { server.with_certificates(certificates)? };
         listening = Some((format!("{scheme}://{}/", server.address()), server.address()));
-        builder = builder.with_http_handler(Arc::new(server));
+        let server = Arc::new(server);
+        entrance = Some(server.clone());
+        builder = builder.with_http_handler(server);
     }
     let data_dir = args.data_dir.as_ref().map_or_else(|| ctx.dirs.data.join("host"), |path| start.join(path));
     let host = builder.build()?.start().await?;
@@ -244,6 +247,7 @@ async fn serve(
         host,
         images: images(ctx, &args.images, feed)?,
         folders: Folders::below(&data_dir.join("volumes"))?,
+        entrance,
         feed: feed.clone(),
         private_networks: args.data.allow_private_networks,
     });

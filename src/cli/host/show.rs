@@ -73,7 +73,11 @@ impl Show {
                 shell.status("Replaced", &format!("{workload_id} by version {generation} in {}", human_time(*time)));
             }
             Report::Failed { workload_id, error, still_serving, again_in } => {
-                shell.problem(&error.clone().wrap(format!("`{workload_id}` cannot be started")));
+                let error = error.clone();
+                // Errors of the host name it already.
+                let names_it = error.message().contains(workload_id.as_str());
+                let what = format!("the workload `{workload_id}` cannot be started");
+                shell.problem(&if names_it { error } else { error.wrap(what) });
                 if *still_serving {
                     shell.hint("the version before goes on serving");
                 }
