@@ -25,6 +25,8 @@ mod wit;
 
 mod dev;
 mod host;
+mod manifest;
+mod node;
 mod plugins;
 mod runtime;
 mod telemetry;

@@ -6,6 +6,7 @@ mod completion;
 mod config;
 mod dev;
 mod doctor;
+mod host;
 mod inspect;
 mod new;
 mod oci;
@@ -93,6 +94,8 @@ pub enum Command {
     Build(build::Args),
     /// Build, serve and rebuild on every change
     Dev(dev::Args),
+    /// Run workloads in production, from manifests
+    Host(host::Args),
     /// Say what a component is, needs, offers and weighs, without running it
     Inspect(inspect::Args),
     /// Push components to registries and pull them
@@ -117,6 +120,7 @@ impl Command {
             Command::New(_) => "new",
             Command::Build(_) => "build",
             Command::Dev(_) => "dev",
+            Command::Host(_) => "host",
             Command::Inspect(_) => "inspect",
             Command::Oci(args) => args.name(),
             Command::Wit(_) => "wit",
@@ -180,7 +184,7 @@ fn run(cli: Cli, shell: Arc<Shell>) -> Result<()> {
     crate::runtime::tls::choose_provider();
     // Only what serves has something to tell a collector.
     let telemetry = match &command {
-        Command::Dev(_) => Telemetry::start(&ctx.env)?,
+        Command::Dev(_) | Command::Host(_) => Telemetry::start(&ctx.env)?,
         _ => Telemetry::off(),
     };
     start_logging(&ctx, global.log_level, telemetry.layers());
@@ -189,6 +193,7 @@ fn run(cli: Cli, shell: Arc<Shell>) -> Result<()> {
         Command::New(args) => new::run(&ctx, &start, args),
         Command::Build(args) => build::run(&ctx, &start, args),
         Command::Dev(args) => dev::run(&ctx, &start, args, telemetry),
+        Command::Host(args) => host::run(&ctx, &start, args, telemetry),
         Command::Inspect(args) => inspect::run(&ctx, &start, args),
         Command::Oci(args) => oci::run(&ctx, &start, args),
         Command::Wit(args) => wit::run(&ctx, &start, args),

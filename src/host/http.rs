@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 
+use super::access::{AccessObserver, Account};
 use super::{Ready, Slot};
 use crate::error::{Error, Result};
 use crate::runtime::http::server::{Bound, ServeOptions, Server, ServerLimits};
@@ -163,6 +164,7 @@ struct Options {
     certificates: Option<Certificates>,
     limits: ServerLimits,
     threads: NonZeroUsize,
+    access: Option<Arc<dyn AccessObserver>>,
 }
 
 enum State {
@@ -184,7 +186,7 @@ impl<R: Router> HttpServer<R> {
         Ok(HttpServer {
             router: Arc::new(router),
             address: bound.address(),
-            opts: Mutex::new(Options { certificates: None, limits: ServerLimits::default(), threads }),
+            opts: Mutex::new(Options { certificates: None, limits: ServerLimits::default(), threads, access: None }),
             state: Mutex::new(State::Bound(bound)),
         })
     }
@@ -198,6 +200,13 @@ impl<R: Router> HttpServer<R> {
         Ok(self)
     }
 
+    /// Serves HTTPS with several certificates: each client gets the one for the name that it asks for,
+    /// or else the first.
+    pub(crate) fn with_certificates(self, files: Vec<TlsFiles>) -> Result<Self> {
+        self.opts().certificates = Some(Certificates::read_all(files)?);
+        Ok(self)
+    }
+
     /// What clients are held to.
     pub fn with_limits(self, limits: ServerLimits) -> Self {
         self.opts().limits = limits;
@@ -207,6 +216,12 @@ impl<R: Router> HttpServer<R> {
     /// How many threads accept and serve; without this one for each core.
     pub fn with_threads(self, threads: NonZeroUsize) -> Self {
         self.opts().threads = threads;
+        self
+    }
+
+    /// Who sees every request, also those that no workload gets.
+    pub(crate) fn with_access(self, access: Arc<dyn AccessObserver>) -> Self {
+        self.opts().access = Some(access);
         self
     }
 
@@ -235,9 +250,10 @@ impl<R: Router> HostHandler for HttpServer<R> {
         *state = match std::mem::replace(&mut *state, State::Stopped) {
             State::Bound(bound) => {
                 let mut opts = self.opts();
+                let front = Front { router: self.router.clone(), access: opts.access.take() };
                 let opts =
                     ServeOptions { threads: opts.threads, certificates: opts.certificates.take(), limits: opts.limits };
-                State::Serving(bound.serve_with(Arc::new(Front { router: self.router.clone() }), opts)?)
+                State::Serving(bound.serve_with(Arc::new(front), opts)?)
             }
             other => {
                 *state = other;
@@ -273,6 +289,7 @@ impl<R: Router> HostHandler for HttpServer<R> {
 /// What the server's threads ask.
 struct Front<R> {
     router: Arc<R>,
+    access: Option<Arc<dyn AccessObserver>>,
 }
 
 impl<R: Router> Handler for Front<R> {
@@ -283,10 +300,16 @@ impl<R: Router> Handler for Front<R> {
     ) -> BoxFuture<'static, Response<Body>> {
         Box::pin(async move {
             let head = RequestHead { method: request.method(), uri: request.uri(), headers: request.headers() };
-            match self.router.route(&head) {
-                Route::To(target) => answer(target, request, &scheme).await,
+            let mut account =
+                self.access.clone().map(|observer| Account::open(observer, &request, head.host(), &scheme));
+            let response = match self.router.route(&head) {
+                Route::To(target) => answer(target, request, &scheme, account.as_mut()).await,
                 Route::NotFound => plain(StatusCode::NOT_FOUND, "no workload answers for this host and path\n"),
                 Route::NotReady => not_ready(),
+            };
+            match account {
+                Some(account) => account.follow(response),
+                None => response,
             }
         })
     }
@@ -303,9 +326,17 @@ impl<R: Router> Handler for Front<R> {
     }
 }
 
-async fn answer(target: Target, request: Request<Incoming>, scheme: &http::uri::Scheme) -> Response<Body> {
+async fn answer(
+    target: Target,
+    request: Request<Incoming>,
+    scheme: &http::uri::Scheme,
+    account: Option<&mut Account>,
+) -> Response<Body> {
     // Between the choice and this, it may have been stopped.
     let Some(ready) = target.serving() else { return not_ready() };
+    if let Some(account) = account {
+        account.sent_to(ready.workload().id(), target.workload_id(), ready.generation());
+    }
     let Some(component) = ready.http() else {
         return plain(StatusCode::NOT_FOUND, "the workload answers no HTTP requests\n");
     };

@@ -4,6 +4,7 @@
 //! others see of it: many workloads, each with its name and state. Below that, [`Core::make_ready`]
 //! does all the work that can fail; [`Slot::activate_then`] replaces what serves, in one step that cannot.
 
+pub mod access;
 pub mod builder;
 pub mod http;
 pub mod link;
@@ -202,11 +203,12 @@ impl Core {
         let outbound = self.outbound.load_full();
         let seat = Seat::default();
         let shares = shares(&workload);
+        let observer = self.observer.of_workload(&workload.id()).unwrap_or_else(|| self.observer.clone());
         let around = Surroundings {
             engine: &self.engine,
             linker: &self.linker,
             capabilities: &*capabilities,
-            observer: &self.observer,
+            observer: &observer,
             outbound: &outbound,
             seat: &seat,
             limits,

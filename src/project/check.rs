@@ -124,7 +124,7 @@ pub fn suggestion(name: &str, key: &Key, fields: &[Field], write: impl Fn(&Key) 
 }
 
 /// The candidate that is most like `name`, if any is like it at all.
-fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = plain(name);
     candidates
         .map(|candidate| (strsim::jaro_winkler(&name, candidate), candidate))

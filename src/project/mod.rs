@@ -11,13 +11,13 @@ mod discover;
 mod layers;
 
 mod formats;
-mod source;
-mod tree;
+pub mod source;
+pub mod tree;
 mod variables;
 
 mod check;
 mod expand;
-mod problem;
+pub mod problem;
 mod shape;
 mod validate;
 
@@ -30,8 +30,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+pub use check::nearest;
 pub use discover::SETTINGS_FOLDER;
-pub use formats::{FILE_NAMES, Format};
+pub use formats::{FILE_NAMES, Format, parse_yaml_documents};
 #[allow(unused_imports, reason = "for fuzzing")]
 pub use layers::check_bytes;
 pub use layers::{Merged, Origins, check_file, user_settings};

@@ -54,14 +54,19 @@ impl Problem {
 }
 
 /// One error that tells all the problems; `None` if there are none.
-pub fn into_error(mut problems: Vec<Problem>) -> Option<Error> {
+pub fn into_error(problems: Vec<Problem>) -> Option<Error> {
+    into_error_about("the settings", problems)
+}
+
+/// The same for something else than settings, e.g. `the manifests`.
+pub fn into_error_about(what: &str, mut problems: Vec<Problem>) -> Option<Error> {
     match problems.len() {
         0 => None,
         1 => problems.pop().map(Problem::into_error),
         count => {
             problems.sort_by(|one, other| one.origin.position().cmp(&other.origin.position()));
             let blocks: Vec<String> = problems.iter().map(Problem::block).collect();
-            Some(Error::usage(format!("{count} problems in the settings")).details(blocks.join("\n\n")))
+            Some(Error::usage(format!("{count} problems in {what}")).details(blocks.join("\n\n")))
         }
     }
 }

@@ -9,6 +9,8 @@ use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::ScopeSpans;
 
+use super::workload::WorkloadId;
+
 /// Sees what guests do. Called from the threads that serve: it must not block.
 pub trait Observer: Send + Sync + 'static {
     /// A request came; [`Observer::request`] follows when it is over.
@@ -36,6 +38,12 @@ pub trait Observer: Send + Sync + 'static {
     /// A component was instantiated, or an instance of it has ended.
     fn instance(&self, change: InstanceChange) {
         let _ = change;
+    }
+    /// Who sees what this workload does, where workloads are told apart; asked when a version of it is
+    /// made ready. `None`: this observer itself.
+    fn of_workload(&self, workload: &WorkloadId) -> Option<Arc<dyn Observer>> {
+        let _ = workload;
+        None
     }
     #[doc(hidden)]
     /// Whether [`Observer::signal`] does anything with such a signal; asked each time.
@@ -311,6 +319,15 @@ impl Observer for Both {
     fn service(&self, record: ServiceRecord) {
         self.0.service(record.clone());
         self.1.service(record);
+    }
+
+    fn of_workload(&self, workload: &WorkloadId) -> Option<Arc<dyn Observer>> {
+        let (one, other) = (self.0.of_workload(workload), self.1.of_workload(workload));
+        if one.is_none() && other.is_none() {
+            return None;
+        }
+        let (one, other) = (one.unwrap_or_else(|| self.0.clone()), other.unwrap_or_else(|| self.1.clone()));
+        Some(Arc::new(Both(one, other)))
     }
 
     fn wants(&self, kind: GuestSignalKind) -> bool {

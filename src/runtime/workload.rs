@@ -99,7 +99,7 @@ pub struct Service {
 }
 
 /// What one component has for itself and no other member of the workload sees.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocalResources {
     /// Environment variables.
     pub environment: BTreeMap<String, String>,

@@ -51,11 +51,25 @@ impl Sandbox {
     }
 }
 
+impl Sandbox {
+    /// Starts `wash host` on a free port, and waits until it listens.
+    pub fn host(&self, args: &[&str]) -> Dev {
+        let mut command = self.wash(["host", "-o", "json", "--http-addr", "0"]);
+        command.args(args);
+        Dev::start(command)
+    }
+}
+
 impl Dev {
     /// Starts the command and waits until it listens.
     pub fn start(mut command: Command) -> Dev {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wash starts");
+        command.stdin(Stdio::null());
+        Dev::start_with_stdin(command)
+    }
+
+    /// The same with the stdin that the command has.
+    pub fn start_with_stdin(mut command: Command) -> Dev {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wash starts");
         let log = Arc::new(Log::default());
         let (stdout, stderr) = (child.stdout.take().expect("stdout"), child.stderr.take().expect("stderr"));
         let events = log.clone();
@@ -192,6 +206,22 @@ impl Dev {
         let stderr = self.stderr();
         assert_eq!(code, 130, "stderr:\n{stderr}");
         stderr
+    }
+
+    /// Ends it as whoever runs services does, and asserts that it ends well.
+    #[track_caller]
+    pub fn terminate(mut self) -> String {
+        rustix::process::kill_process(self.pid(), rustix::process::Signal::TERM).expect("the signal is sent");
+        let code = self.wait();
+        let stderr = self.stderr();
+        assert_eq!(code, 0, "stderr:\n{stderr}");
+        stderr
+    }
+
+    /// A GET request for a host of this name.
+    #[track_caller]
+    pub fn get_from(&self, host: &str, path: &str) -> Answer {
+        self.request("GET", path, None, &[("host", host)])
     }
 
     /// Waits for the end and returns the exit code.

@@ -12,7 +12,7 @@ use super::source::{Mark, Origin, Source};
 use super::tree::Node;
 use crate::error::{Context as _, Error, Result};
 
-pub use yaml::parse as parse_yaml;
+pub use yaml::{parse as parse_yaml, parse_documents as parse_yaml_documents};
 
 /// The format of a settings file, decided by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,12 +11,23 @@ use crate::project::tree::{Entry, Node, Value};
 /// and a stack that overflows cannot be caught.
 const DEEPEST_IN_A_LINE: usize = 64;
 
-/// Reads a text. No content is an empty map.
-pub fn parse(text: &str, origin: &dyn Fn(Mark) -> Origin) -> Result<Node, Problem> {
+/// Reads a text with any number of documents. Those without content are left out.
+pub fn parse_documents(text: &str, origin: &dyn Fn(Mark) -> Origin) -> Result<Vec<Node>, Problem> {
+    let has_content =
+        |document: &&MarkedYaml<'_>| !matches!(document.data, YamlData::BadValue | YamlData::Value(Scalar::Null));
+    load(text, origin)?.iter().filter(has_content).map(|document| convert(document, origin)).collect()
+}
+
+fn load<'a>(text: &'a str, origin: &dyn Fn(Mark) -> Origin) -> Result<Vec<MarkedYaml<'a>>, Problem> {
     if let Some(mark) = too_deep(text) {
         return Err(Problem::at(&origin(mark), "cannot read this as YAML: nested too deeply"));
     }
-    let documents = MarkedYaml::load_from_str(text).map_err(|error| syntax_error(text, &error, origin))?;
+    MarkedYaml::load_from_str(text).map_err(|error| syntax_error(text, &error, origin))
+}
+
+/// Reads a text. No content is an empty map.
+pub fn parse(text: &str, origin: &dyn Fn(Mark) -> Origin) -> Result<Node, Problem> {
+    let documents = load(text, origin)?;
     if let Some(second) = documents.get(1) {
         let mark = place(&second.span.start, &second.span.end);
         return Err(Problem::at(&origin(mark), "more than one YAML document in the settings")

@@ -108,6 +108,11 @@ impl Activity {
             && self.lasted(&self.quiet_since) >= Some(for_long)
     }
 
+    /// Whether the client has sent anything yet.
+    pub fn has_read(&self) -> bool {
+        self.read_anything.load(Relaxed)
+    }
+
     fn now(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
     }

@@ -365,7 +365,7 @@ impl Drop for Account {
 }
 
 /// How many bytes of body the client is going to get, where the head decides that.
-fn body_length(method: &http::Method, head: &http::response::Parts) -> Option<u64> {
+pub(crate) fn body_length(method: &http::Method, head: &http::response::Parts) -> Option<u64> {
     let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if *method == http::Method::HEAD || bodiless {
         return Some(0);

@@ -28,6 +28,10 @@ use hyper::body::Incoming;
 
 use crate::error::Error;
 
+/// The client of a request, among its extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub std::net::SocketAddr);
+
 /// The body of a response.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 

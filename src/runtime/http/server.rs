@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::activity::{Activity, Counted, Patience, Verdict, Watched};
 use super::tls::{self, Certificates};
-use super::{Body, Handler, Notice, admission, plain};
+use super::{Body, Handler, Notice, Peer, admission, plain};
 use crate::error::{Error, Result};
 
 /// After a failure to accept (too many open files), so that it is not tried in a hot loop.
@@ -111,7 +111,7 @@ impl Bound {
             let worker = Worker { index, handler: handler.clone(), stopping: stopping.clone(), shared: shared.clone() };
             let thread = thread::Builder::new()
                 .name(format!("wash-http-{index}"))
-                .spawn(move || worker.run(listener))
+                .spawn(move || worker.run_again(listener))
                 .map_err(|error| Error::caused_by("cannot start a serving thread", &error))?;
             running.push(thread);
         }
@@ -202,7 +202,19 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(self, listener: TcpListener) {
+    /// A panic outside of a connection (inside of one it ends that one only) costs the connections of
+    /// this thread, and not the thread.
+    fn run_again(self, listener: TcpListener) {
+        loop {
+            let Ok(again) = listener.try_clone() else { return self.run(listener) };
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(again))).is_ok() {
+                return;
+            }
+            tracing::error!("a serving thread ended in a panic and starts again; this is a fault of wash");
+        }
+    }
+
+    fn run(&self, listener: TcpListener) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -213,7 +225,7 @@ impl Worker {
         runtime.block_on(self.accept(listener));
     }
 
-    async fn accept(self, listener: TcpListener) {
+    async fn accept(&self, listener: TcpListener) {
         let listener = match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => listener,
             Err(error) => {
@@ -245,7 +257,16 @@ impl Worker {
                 }
             }
         }
-        drop(listener);
+        // Connections that the system has taken for us already would be reset with the socket.
+        if let Ok(listener) = listener.into_std() {
+            while let Ok((stream, _)) = listener.accept() {
+                let taken = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
+                if let (Ok(stream), Ok(room)) = (taken, self.shared.room.try_acquire()) {
+                    room.forget();
+                    connections.spawn(self.connection(stream, local));
+                }
+            }
+        }
         tokio::select! {
             () = until(&mut stopping, |phase| phase == Phase::Ending) => {}
             _ = async { while connections.join_next().await.is_some() {} } => {}
@@ -270,6 +291,7 @@ impl Worker {
             stopping: self.stopping.clone(),
             limits: self.shared.limits,
             local,
+            peer: stream.peer_addr().ok(),
             activity: Activity::new(),
             _open: OpenConnection::new(self.shared.clone()),
         };
@@ -293,6 +315,7 @@ struct Connection {
     stopping: watch::Receiver<Phase>,
     limits: ServerLimits,
     local: Option<SocketAddr>,
+    peer: Option<SocketAddr>,
     activity: Arc<Activity>,
     _open: OpenConnection,
 }
@@ -333,7 +356,11 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (handler, activity, local) = (self.handler.clone(), self.activity.clone(), self.local);
-        let service = hyper::service::service_fn(move |request| {
+        let peer = self.peer.map(Peer);
+        let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
             let ongoing = activity.begin();
             let answer = answer(handler.clone(), request, scheme.clone(), local);
             async move { Ok::<_, std::convert::Infallible>(answer.await.map(|body| Counted::new(body, ongoing))) }
@@ -357,6 +384,8 @@ impl Connection {
         let mut looking = pin!(tokio::time::sleep(tick));
         let mut stopping = self.stopping.clone();
         let mut draining: Option<Instant> = None;
+        // A client that has just come would be sent away with its first request under way.
+        let mut goodbye_later = false;
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {
@@ -364,11 +393,18 @@ impl Connection {
                     return;
                 }
                 () = until(&mut stopping, |phase| phase != Phase::Serving), if draining.is_none() => {
-                    connection.as_mut().graceful_shutdown();
+                    goodbye_later = !self.activity.has_read();
+                    if !goodbye_later {
+                        connection.as_mut().graceful_shutdown();
+                    }
                     draining = Some(Instant::now());
                     looking.as_mut().reset(tokio::time::Instant::now() + DRAIN_TICK);
                 }
                 () = looking.as_mut() => {
+                    if goodbye_later && self.activity.has_read() {
+                        goodbye_later = false;
+                        connection.as_mut().graceful_shutdown();
+                    }
                     match self.activity.judge(&patience) {
                         Verdict::Go => {}
                         Verdict::Finish => connection.as_mut().graceful_shutdown(),

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use rustls::server::WebPkiClientVerifier;
+use rustls::client::verify_server_name;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use tokio_rustls::TlsAcceptor;
@@ -23,9 +26,9 @@ pub struct TlsFiles {
     pub ca: Option<PathBuf>,
 }
 
-/// Certificates in use.
+/// Certificates in use. The one that a client gets is that for the name it asks for, else the first.
 pub struct Certificates {
-    files: TlsFiles,
+    files: Vec<TlsFiles>,
     current: ArcSwap<ServerConfig>,
     seen: Mutex<Seen>,
 }
@@ -41,6 +44,11 @@ struct Seen {
 impl Certificates {
     /// Reads the files. Fails when one cannot be read, or the key is not the certificate's.
     pub fn read(files: TlsFiles) -> Result<Self> {
+        Self::read_all(vec![files])
+    }
+
+    /// The same with several, for several names. The authorities of the first count for all.
+    pub fn read_all(files: Vec<TlsFiles>) -> Result<Self> {
         let digest = digest(&files);
         let current = ArcSwap::from_pointee(configure(&files)?);
         Ok(Certificates { files, current, seen: Mutex::new(Seen { tried: digest, last: digest }) })
@@ -67,9 +75,10 @@ impl Certificates {
     }
 }
 
-fn digest(files: &TlsFiles) -> [u8; 32] {
+fn digest(files: &[TlsFiles]) -> [u8; 32] {
     let mut digest = Sha256::new();
-    for path in [&files.cert, &files.key].into_iter().chain(&files.ca) {
+    let paths = files.iter().flat_map(|files| [&files.cert, &files.key].into_iter().chain(&files.ca));
+    for path in paths {
         match std::fs::read(path) {
             Ok(bytes) => {
                 digest.update([1]);
@@ -82,13 +91,13 @@ fn digest(files: &TlsFiles) -> [u8; 32] {
     digest.finalize().into()
 }
 
-fn configure(files: &TlsFiles) -> Result<ServerConfig> {
-    let chain = certificates(&files.cert, &read(&files.cert, "certificate")?)?;
-    let key = private_key(&files.key, &read(&files.key, "private key")?)?;
+fn configure(files: &[TlsFiles]) -> Result<ServerConfig> {
+    let keys: Vec<Named> = files.iter().map(Named::read).collect::<Result<_>>()?;
+    let ca = files.iter().find_map(|files| files.ca.as_ref());
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::bug("the TLS versions do not fit the cryptography").cause(error.to_string()))?;
-    let builder = match &files.ca {
+    let builder = match ca {
         None => builder.with_no_client_auth(),
         Some(path) => {
             let mut roots = RootCertStore::empty();
@@ -103,14 +112,49 @@ fn configure(files: &TlsFiles) -> Result<ServerConfig> {
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(|error| {
-        let (cert, key) = (files.cert.display(), files.key.display());
-        let error =
-            Error::caused_by(format!("the certificate in `{cert}` cannot be used with the key in `{key}`"), &error);
-        error.hint(format!("compare them: openssl x509 -noout -pubkey -in {cert}; openssl pkey -pubout -in {key}"))
-    })?;
+    let mut config = builder.with_cert_resolver(Arc::new(ByName(keys)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// A certificate with its key.
+#[derive(Debug)]
+struct Named {
+    leaf: CertificateDer<'static>,
+    certified: Arc<CertifiedKey>,
+}
+
+impl Named {
+    fn read(files: &TlsFiles) -> Result<Self> {
+        let chain = certificates(&files.cert, &read(&files.cert, "certificate")?)?;
+        let key = private_key(&files.key, &read(&files.key, "private key")?)?;
+        // There is at least one.
+        let leaf = chain[0].clone();
+        let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
+            let (cert, key) = (files.cert.display(), files.key.display());
+            let error =
+                Error::caused_by(format!("the certificate in `{cert}` cannot be used with the key in `{key}`"), &error);
+            error.hint(format!("compare them: openssl x509 -noout -pubkey -in {cert}; openssl pkey -pubout -in {key}"))
+        })?;
+        Ok(Named { leaf, certified: Arc::new(certified) })
+    }
+
+    fn is_for(&self, name: &ServerName<'_>) -> bool {
+        ParsedCertificate::try_from(&self.leaf).is_ok_and(|leaf| verify_server_name(&leaf, name).is_ok())
+    }
+}
+
+/// Gives each client the certificate for the name that it asks for.
+#[derive(Debug)]
+struct ByName(Vec<Named>);
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let asked = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
+        let several = self.0.len() > 1;
+        let found = asked.filter(|_| several).and_then(|name| self.0.iter().find(|named| named.is_for(&name)));
+        found.or(self.0.first()).map(|named| named.certified.clone())
+    }
 }
 
 fn read(path: &Path, what: &str) -> Result<Vec<u8>> {
