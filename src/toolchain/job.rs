@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use super::process::{Stop, Tail, Tool};
 use super::recipe::{self, Product, Recipe, Step, find_tool};
-use super::{BuildOptions, BuildReport, Stage, adapt, artifact, cargo, checks, dependencies};
+use super::{
+    BuildOptions, BuildReport, Stage, ToolOutput, adapt, artifact, cargo, checks, dependencies, hints, wit_world,
+};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::project::Project;
@@ -91,6 +93,7 @@ fn collect(
     };
     let bytes =
         std::fs::read(&path).map_err(|error| Error::caused_by(format!("cannot read `{}`", path.display()), &error))?;
+    let bytes = wit_world::with_types(bytes, &project.root, &project.settings.wit.wit_dir)?;
     let (mut artifact, adapted) = adapt::componentize(&path, bytes)?;
     if adapted {
         artifact.path = adapt::wrapped_path(&path);
@@ -113,13 +116,18 @@ async fn run_step(
             shell_args = shell_args_of(command);
             (SHELL, &shell_args)
         }
-        Step::Program { name, args } => (name.as_str(), args),
+        Step::Program { name, args } | Step::Clang { name, args } => (name.as_str(), args),
         Step::Cargo { args } => ("cargo", args),
+        Step::Go { args } => ("go", args),
     };
     let program = find_tool(name, &recipe.env, folder)
         .ok_or_else(|| Error::failed(format!("`{name}` is not installed: there is no such program in the PATH")))?;
     let title = step.command();
-    let tool = Tool { title: &title, program: &program, args, folder, env: &recipe.env };
+    let mut env = std::borrow::Cow::Borrowed(&recipe.env);
+    for (name, value) in step.variables() {
+        env.to_mut().insert(name.to_string(), value.to_string());
+    }
+    let tool = Tool { title: &title, program: &program, args, folder, env: &env };
     let tail = Arc::new(Tail::default());
     let status = match step {
         Step::Cargo { args } => {
@@ -130,6 +138,10 @@ async fn run_step(
             };
             Tool { args: &args, ..tool }.run_lines(opts.output, &tail, stop, on_line).await?
         }
+        // They write nothing that would look different on a terminal, so that it may be read on its way.
+        Step::Go { .. } | Step::Clang { .. } if !matches!(opts.output, ToolOutput::Copied { .. }) => {
+            tool.run(ToolOutput::Copied { colour: false }, &tail, stop).await?
+        }
         _ => tool.run(opts.output, &tail, stop).await?,
     };
     if status.success() {
@@ -137,7 +149,13 @@ async fn run_step(
     }
     let error = failed(step, status, folder);
     Err(match tail.text() {
-        Some(text) => error.details(text),
+        Some(text) => {
+            let error = match hints::hint(&text) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            };
+            error.details(text)
+        }
         None => error,
     })
 }
