@@ -30,6 +30,8 @@ pub fn find(start: &Path, env: &BTreeMap<String, String>) -> Result<Option<Found
         match language_in(folder) {
             // Makefiles are for all kinds of things; a distant one means nothing.
             Some((Language::Make, _)) if folder != start => {}
+            // So does a distant C program. One with WIT is a component, wherever one stands in it.
+            Some((Language::C, _)) if folder != start && source_with_wit(folder).is_none() => {}
             Some(language) => return Ok(Some(found(folder, None, Some(language)))),
             None => {}
         }
@@ -77,9 +79,20 @@ fn found(folder: &Path, config_file: Option<PathBuf>, language: Option<(Language
 /// first language of [`Language::ALL`] wins: the others are tools around it.
 fn language_in(folder: &Path) -> Option<(Language, PathBuf)> {
     Language::ALL.into_iter().find_map(|language| {
-        let manifest = language.manifests().iter().map(|name| folder.join(name)).find(|path| path.is_file())?;
-        Some((language, manifest))
+        let manifest = language.manifests().iter().map(|name| folder.join(name)).find(|path| path.is_file());
+        let manifest = manifest.or_else(|| (language == Language::C).then(|| source_with_wit(folder)).flatten());
+        Some((language, manifest?))
     })
+}
+
+/// C has no manifest: a source beside WIT is a component's.
+fn source_with_wit(folder: &Path) -> Option<PathBuf> {
+    let has = |folder: &Path, extension: &str| {
+        let mut files = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+        files.find(|path| path.extension().is_some_and(|end| end == extension) && path.is_file())
+    };
+    has(&folder.join("wit"), "wit")?;
+    has(folder, "c").or_else(|| has(&folder.join("src"), "c"))
 }
 
 /// What the manifest calls the project. A manifest that cannot be read is the business of its
@@ -98,7 +111,7 @@ fn name_in(language: Language, manifest: &Path) -> Option<String> {
         Language::Python if manifest.extension().is_some_and(|extension| extension == "toml") => {
             toml_text(text, &["project", "name"]).or_else(|| toml_text(text, &["tool", "poetry", "name"]))?
         }
-        Language::Python | Language::Make => return None,
+        Language::Python | Language::Make | Language::C => return None,
     };
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_string())
@@ -183,8 +196,17 @@ mod tests {
     #[test]
     fn languages_are_recognised_in_order() {
         use Language::*;
-        let all = ["Cargo.toml", "package.json", "go.mod", "pyproject.toml", "requirements.txt", "app.py", "Makefile"];
-        let languages = [Rust, JavaScript, Go, Python, Python, Python, Make];
+        let all = [
+            "Cargo.toml",
+            "package.json",
+            "go.mod",
+            "pyproject.toml",
+            "requirements.txt",
+            "app.py",
+            "Makefile",
+            "main.c",
+        ];
+        let languages = [Rust, JavaScript, Go, Python, Python, Python, Make, C];
         for (first, language) in languages.into_iter().enumerate() {
             let files: Vec<(String, &str)> = all[first..].iter().map(|name| (format!("p/{name}"), "")).collect();
             let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
@@ -197,6 +219,17 @@ mod tests {
         let folder = Folder::with(&[("p/Makefile", ""), ("p/src/x.c", "")]);
         assert_eq!(folder.root("p").as_deref(), Some("p"));
         assert_eq!(folder.root("p/src"), None);
+    }
+
+    #[test]
+    fn c_sources_are_a_project_with_wit_beside_them_or_a_main() {
+        let files = [("p/wit/world.wit", ""), ("p/src/handler.c", ""), ("q/handler.c", ""), ("r/src/main.c", "")];
+        let folder = Folder::with(&files);
+        assert_eq!(folder.find("p").unwrap().language, Some(Language::C));
+        assert_eq!(folder.root("p/src").as_deref(), Some("p"));
+        assert_eq!(folder.root("q"), None);
+        assert_eq!(folder.find("r").unwrap().language, Some(Language::C));
+        assert_eq!(folder.find("p").unwrap().name, "p");
     }
 
     #[test]

@@ -109,14 +109,16 @@ pub enum Language {
     Go,
     /// `pyproject.toml`, `requirements.txt` or `app.py`
     Python,
-    /// `Makefile` (C and everything else)
+    /// `Makefile` (whatever it builds)
     Make,
+    /// C sources: `main.c`, or any beside a folder `wit`
+    C,
 }
 
 impl Language {
     /// All of them, in the order in which they are looked for.
-    pub const ALL: [Language; 5] =
-        [Language::Rust, Language::JavaScript, Language::Go, Language::Python, Language::Make];
+    pub const ALL: [Language; 6] =
+        [Language::Rust, Language::JavaScript, Language::Go, Language::Python, Language::Make, Language::C];
 
     /// The files by which it is recognised, the strongest sign first.
     pub fn manifests(self) -> &'static [&'static str] {
@@ -126,6 +128,7 @@ impl Language {
             Language::Go => &["go.mod"],
             Language::Python => &["pyproject.toml", "requirements.txt", "app.py"],
             Language::Make => &["Makefile", "makefile", "GNUmakefile"],
+            Language::C => &["main.c", "src/main.c"],
         }
     }
 
@@ -137,6 +140,7 @@ impl Language {
             Language::Go => "Go",
             Language::Python => "Python",
             Language::Make => "make",
+            Language::C => "C",
         }
     }
 }

@@ -64,12 +64,18 @@ fn usual_build(language: Option<Language>, name: &str) -> (String, String) {
         ),
         Some(Language::JavaScript) => ("npm run build".into(), format!("dist/{name}.wasm")),
         Some(Language::Go) => (
-            format!("tinygo build -target wasip2 -wit-package ./wit -wit-world {name} -o build/{name}.wasm ."),
+            format!(
+                "GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags=-checklinkname=0 -o build/{name}.wasm ."
+            ),
             format!("build/{name}.wasm"),
         ),
         Some(Language::Python) => (
             format!("componentize-py --wit-path wit --world {name} componentize app -o {name}.wasm"),
             format!("{name}.wasm"),
+        ),
+        Some(Language::C) => (
+            format!("clang --target=wasm32-wasip1 -mexec-model=reactor -Oz -Igen src/*.c gen/*.c -o build/{name}.wasm"),
+            format!("build/{name}.wasm"),
         ),
         Some(Language::Make) | None => ("make".into(), format!("{name}.wasm")),
     }

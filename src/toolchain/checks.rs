@@ -50,7 +50,10 @@ const TOOLS: &[Rule] = &[
     rule("make", "install make with your system's packages, e.g. apt-get install make"),
     rule("cmake", "install CMake with your system's packages, e.g. apt-get install cmake"),
     rule("ninja", "install Ninja with your system's packages, e.g. apt-get install ninja-build"),
-    rule("clang", "install clang with your system's packages, e.g. apt-get install clang lld"),
+    rule(
+        "clang",
+        "install clang with your system's packages, e.g. apt-get install clang lld wasi-libc libclang-rt-dev-wasm32",
+    ),
     rule("zig", "install Zig: https://ziglang.org/download"),
     rule("just", "cargo install just"),
     rule("wasm-tools", "cargo install wasm-tools"),
@@ -69,6 +72,8 @@ pub(super) enum Need {
     Tool { name: String, fix: String, wanted: Option<Wanted> },
     /// The standard library of a Rust target.
     RustTarget(String),
+    /// A file that belongs to a tool: what it is, where it was found, what its lack means, what brings it.
+    Part { what: String, found: Option<String>, why: String, fix: String },
 }
 
 impl Need {
@@ -98,6 +103,7 @@ pub(super) async fn check(
     stop: &mut Stop,
 ) -> Result<()> {
     check_tools(recipe, root)?;
+    check_parts(recipe)?;
     check_versions(recipe, root, stop).await?;
     for need in &recipe.needs {
         if let Need::RustTarget(target) = need {
@@ -130,6 +136,15 @@ fn check_tools(recipe: &Recipe, root: &Path) -> Result<()> {
         error = error.hint(fix);
     }
     Err(error)
+}
+
+fn check_parts(recipe: &Recipe) -> Result<()> {
+    for need in &recipe.needs {
+        if let Need::Part { what, found: None, why, fix } = need {
+            return Err(Error::failed(format!("`{what}` is not installed")).cause(why.clone()).hint(fix.clone()));
+        }
+    }
+    Ok(())
 }
 
 /// A tool of a wrong version fails late, and with words that do not say so.

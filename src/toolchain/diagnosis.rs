@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::checks::{self, Need};
 use super::process::{Stop, Tool};
 use super::recipe::{self, Install, Step, find_tool};
-use super::{BuildOptions, cargo, versions};
+use super::{BuildOptions, c, cargo, versions};
 use crate::error::{Error, Result};
 use crate::project::Project;
 
@@ -115,12 +115,17 @@ pub struct Group {
     pub findings: Vec<Finding>,
 }
 
+/// What it needs depends on where it is.
+const C: &str = "C";
+
 /// What a language needs where there is no project.
 const LANGUAGES: &[(&str, &[&str], &[&str])] = &[
     ("Rust", &["cargo"], &[cargo::TARGET]),
     ("JavaScript and TypeScript", &["node", "npm"], &[]),
     ("Python", &["python3"], &[]),
-    ("Go", &["tinygo", "go"], &[]),
+    ("Go", &["go"], &[]),
+    ("TinyGo", &["tinygo", "go"], &[]),
+    (C, &[], &[]),
 ];
 
 /// Looks at what the project needs; without a project at what each language does.
@@ -137,6 +142,7 @@ pub async fn diagnose(project: Option<&Project>, opts: &BuildOptions) -> Result<
                 let needs = tools.iter().map(|tool| Need::tool(tool));
                 let needs: Vec<Need> =
                     needs.chain(targets.iter().map(|target| Need::RustTarget(target.to_string()))).collect();
+                let needs = if *title == C { c::needs(&opts.env, Path::new("/")) } else { needs };
                 let mut findings = doctor.needs(&needs, &opts.env, Path::new("/")).await?;
                 // Nobody has said that this language is wanted.
                 for finding in findings.iter_mut().filter(|finding| finding.state == State::Problem) {
@@ -202,6 +208,10 @@ impl Doctor<'_> {
                     }
                 }
                 Need::RustTarget(target) => findings.push(self.rust_target(target, env, folder).await?),
+                Need::Part { what, found, why, fix } => findings.push(match found {
+                    Some(found) => Finding::good(what, found),
+                    None => Finding::problem(what, why).with_fix(fix),
+                }),
             }
         }
         let has = |tool: &str| needs.iter().any(|need| matches!(need, Need::Tool { name, .. } if name == tool));

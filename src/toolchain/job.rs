@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use super::process::{Stop, Tail, Tool};
 use super::recipe::{self, Product, Recipe, Step, find_tool};
-use super::{BuildOptions, BuildReport, Stage, adapt, artifact, cargo, checks, dependencies, lessons};
+use super::{
+    BuildOptions, BuildReport, Stage, ToolOutput, adapt, artifact, cargo, checks, dependencies, lessons, wit_world,
+};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::project::Project;
@@ -91,6 +93,7 @@ fn collect(
     };
     let bytes =
         std::fs::read(&path).map_err(|error| Error::caused_by(format!("cannot read `{}`", path.display()), &error))?;
+    let bytes = wit_world::with_types(bytes, &project.root, &project.settings.wit.wit_dir)?;
     let (mut artifact, adapted) = adapt::componentize(&path, bytes)?;
     if adapted {
         artifact.path = adapt::wrapped_path(&path);
@@ -113,13 +116,18 @@ async fn run_step(
             shell_args = shell_args_of(command);
             (SHELL, &shell_args)
         }
-        Step::Program { name, args } => (name.as_str(), args),
+        Step::Program { name, args } | Step::Clang { name, args } => (name.as_str(), args),
         Step::Cargo { args } => ("cargo", args),
+        Step::Go { args } => ("go", args),
     };
     let program = find_tool(name, &recipe.env, folder)
         .ok_or_else(|| Error::failed(format!("`{name}` is not installed: there is no such program in the PATH")))?;
     let title = step.command();
-    let tool = Tool { title: &title, program: &program, args, folder, env: &recipe.env };
+    let mut env = std::borrow::Cow::Borrowed(&recipe.env);
+    for (name, value) in step.variables() {
+        env.to_mut().insert(name.to_string(), value.to_string());
+    }
+    let tool = Tool { title: &title, program: &program, args, folder, env: &env };
     let tail = Arc::new(Tail::default());
     let status = match step {
         Step::Cargo { args } => {
@@ -129,6 +137,10 @@ async fn run_step(
                 None => pass_on(line),
             };
             Tool { args: &args, ..tool }.run_lines(opts.output, &tail, stop, on_line).await?
+        }
+        // They write nothing that would look different on a terminal, so that it may be read on its way.
+        Step::Go { .. } | Step::Clang { .. } if !matches!(opts.output, ToolOutput::Copied { .. }) => {
+            tool.run(ToolOutput::Copied { colour: false, progress: false }, &tail, stop).await?
         }
         _ => tool.run(opts.output, &tail, stop).await?,
     };

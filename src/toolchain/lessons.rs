@@ -3,6 +3,7 @@
 //! [`LESSONS`] is a table. Each has an example in `tests/failures/`, as the real tool wrote it, with
 //! what wash makes of it.
 
+use super::hints;
 use crate::error::Error;
 
 /// A message that more people have met than have understood.
@@ -138,7 +139,13 @@ const LESSONS: &[Lesson] = &[
 /// Adds to the error of a failed build what the text of its tool means, where that is known.
 pub(super) fn explain(error: Error, text: &str) -> Error {
     let known = LESSONS.iter().find_map(|lesson| Some((lesson, lesson.applies(text)?)));
-    let Some((lesson, name)) = known else { return error };
+    let Some((lesson, name)) = known else {
+        // Words that explain themselves, and only leave out what to do.
+        return match hints::hint(text) {
+            Some(hint) => error.hint(hint),
+            None => error,
+        };
+    };
     let filled = |pattern: &str| pattern.replace("{}", name);
     error.cause(filled(lesson.means)).hint(filled(lesson.next))
 }

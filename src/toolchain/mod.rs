@@ -7,8 +7,10 @@
 
 mod recipe;
 
+mod c;
 mod cargo;
 mod custom;
+mod go;
 mod javascript;
 mod make;
 mod python;
@@ -20,6 +22,7 @@ mod artifact;
 mod checks;
 mod dependencies;
 mod diagnosis;
+mod hints;
 mod job;
 mod lessons;
 mod process;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::checks::Need;
 use super::versions::Wanted;
-use super::{BuildOptions, cargo, custom, javascript, make, python, tinygo};
+use super::{BuildOptions, c, cargo, custom, go, javascript, make, python};
 use crate::error::{Error, Result};
 use crate::project::{Language, Project, requirement};
 
@@ -46,6 +46,10 @@ pub(super) enum Step {
     Program { name: String, args: Vec<String> },
     /// Cargo, whose messages are read for the artifacts it names.
     Cargo { args: Vec<String> },
+    /// Go's own compiler, for WebAssembly. Its output is read for messages that need a next step.
+    Go { args: Vec<String> },
+    /// A C compiler, whose output is read like that, too.
+    Clang { name: String, args: Vec<String> },
 }
 
 /// Where the result of a build lies.
@@ -71,10 +75,20 @@ impl Step {
     pub fn command(&self) -> String {
         let (name, args) = match self {
             Step::Shell(command) => return command.clone(),
-            Step::Program { name, args } => (name.as_str(), args),
+            Step::Program { name, args } | Step::Clang { name, args } => (name.as_str(), args),
             Step::Cargo { args } => ("cargo", args),
+            Step::Go { args } => ("go", args),
         };
-        std::iter::once(name).chain(args.iter().map(String::as_str)).map(quoted).collect::<Vec<_>>().join(" ")
+        let variables = self.variables().iter().map(|(name, value)| format!("{name}={value}"));
+        let words = std::iter::once(name).chain(args.iter().map(String::as_str)).map(quoted);
+        variables.chain(words).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Step {
+    /// What is set for this step alone.
+    pub fn variables(&self) -> &'static [(&'static str, &'static str)] {
+        if matches!(self, Step::Go { .. }) { go::TARGET } else { &[] }
     }
 }
 
@@ -194,11 +208,12 @@ fn of_language_or_command(project: &Project, opts: &BuildOptions) -> Result<Reci
     match project.language {
         Some(Language::Rust) => Ok(cargo::recipe(facts)),
         Some(Language::JavaScript) => Ok(javascript::recipe(facts)),
-        Some(Language::Go) => Ok(tinygo::recipe(facts)),
+        Some(Language::Go) => Ok(go::recipe(facts)),
         Some(Language::Python) => Ok(python::recipe(facts)),
         Some(Language::Make) => Ok(make::recipe(facts)),
+        Some(Language::C) => Ok(c::recipe(facts)),
         None => Err(Error::failed(format!("do not know how to build `{}`", project.root.display()))
-            .cause("there is no build.command in its settings, and no Cargo.toml, package.json, go.mod, pyproject.toml, requirements.txt, app.py or Makefile")
+            .cause("there is no build.command in its settings, and no Cargo.toml, package.json, go.mod, pyproject.toml, requirements.txt, app.py, Makefile or main.c")
             .hint("write the command that builds it into `.wash/config.yaml`: wash config init")),
     }
 }
@@ -211,6 +226,7 @@ const OFFLINE: &[(&str, &str)] = &[
     ("PIP_NO_INDEX", "1"),
     ("UV_OFFLINE", "1"),
     ("GOPROXY", "off"),
+    ("GOTOOLCHAIN", "local"),
 ];
 
 fn environment(project: &Project, opts: &BuildOptions) -> BTreeMap<String, String> {

@@ -1,11 +1,12 @@
-//! Go projects: TinyGo, which is the one that makes components for WASI 0.2.
+//! Go projects for TinyGo, which makes components for WASI 0.2 by itself.
 
 use super::checks::Need;
+use super::go::generates_code;
 use super::recipe::{Facts, Product, Recipe, program};
 use super::wit_world::only_world;
 
-/// The recipe of a project with `go.mod`.
-pub(super) fn recipe(facts: Facts<'_>) -> Recipe {
+/// The recipe of a project with `go.mod` that is for TinyGo, with the reason why it is taken for one.
+pub(super) fn recipe(facts: Facts<'_>, because: String) -> Recipe {
     let root = facts.root();
     let wit_dir = facts.project.settings.wit.wit_dir.as_str();
     let output = facts.declared().unwrap_or_else(|| root.join("build").join(format!("{}.wasm", facts.artifact_name())));
@@ -25,7 +26,7 @@ pub(super) fn recipe(facts: Facts<'_>) -> Recipe {
         steps.insert(0, program("go", &["generate", "./..."]));
     }
     Recipe {
-        because: "Go project: go.mod".into(),
+        because,
         needs: vec![Need::tool("tinygo"), Need::tool("go")],
         install: None,
         steps,
@@ -34,14 +35,4 @@ pub(super) fn recipe(facts: Facts<'_>) -> Recipe {
         blocked: world.and_then(Result::err),
         env: facts.env,
     }
-}
-
-/// Whether a file of the main package asks for `go generate`, as those with WIT bindings do.
-fn generates_code(root: &std::path::Path) -> bool {
-    let Ok(files) = std::fs::read_dir(root) else { return false };
-    files
-        .flatten()
-        .filter(|file| file.path().extension().is_some_and(|extension| extension == "go"))
-        .filter_map(|file| std::fs::read_to_string(file.path()).ok())
-        .any(|text| text.lines().any(|line| line.starts_with("//go:generate ")))
 }

@@ -132,11 +132,81 @@ fn library_that_makes_no_wasm_is_told_the_missing_line() {
 #[test]
 fn missing_tool_is_named_with_what_brings_it() {
     let sandbox = Sandbox::new();
-    sandbox.write("go.mod", "module example.com/hello\n");
+    sandbox.write("go.mod", "module example.com/hello\nrequire go.bytecodealliance.org/cm v0.2.2\n");
     let failed = run(sandbox.wash(["build"]).env("PATH", sandbox.path())).expect_code(1);
     assert!(failed.stderr.contains("error: `tinygo` and `go` are not installed"), "{}", failed.stderr);
     assert!(failed.stderr.contains("hint: install TinyGo: https://tinygo.org/getting-started/install"));
     assert_eq!(failed.stdout, "");
+}
+
+#[test]
+fn c_and_go_programs_are_built_without_settings() {
+    let c = "#include <stdio.h>\nint main(void) { puts(\"hello\"); }\n";
+    let go = "package main\n\nfunc main() { println(\"hello\") }\n";
+    for (files, recognised) in [
+        (&[("src/main.c", c)][..], "(C program: main.c)"),
+        (&[("go.mod", "module example.com/hello\n\ngo 1.21\n"), ("main.go", go)][..], "(Go program: go.mod)"),
+    ] {
+        let sandbox = Sandbox::new();
+        for (path, text) in files {
+            sandbox.write(format!("hello/{path}"), text);
+        }
+        let built = run(&mut sandbox.wash(["build", "-C", "hello", "-o", "json", "--offline"])).expect_code(0);
+        assert!(built.stderr.contains(recognised), "{}", built.stderr);
+        let report = built.json();
+        assert!(report["exports"].to_string().contains("wasi:cli/run@0.2"), "{report}");
+        assert!(report["path"].as_str().unwrap().ends_with("hello/build/hello.component.wasm"), "{report}");
+    }
+}
+
+#[test]
+fn c_component_gets_the_types_of_its_world_from_the_wit() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "wit/world.wit",
+        "package demo:c; interface sums { add: func(a: u32, b: u32) -> u32; } world w { export sums; }",
+    );
+    let source =
+        "__attribute__((export_name(\"demo:c/sums#add\"))) unsigned add(unsigned a, unsigned b) { return a + b; }\n";
+    sandbox.write("sums.c", source);
+    let built = run(&mut sandbox.wash(["build", "-o", "json"])).expect_code(0);
+    assert!(built.stderr.contains("(C project: C sources and WIT)"), "{}", built.stderr);
+    assert_eq!(built.json()["exports"], serde_json::json!(["demo:c/sums"]));
+    // What the sources include and nobody has made.
+    sandbox.write("sums.c", format!("#include \"w.h\"\n{source}"));
+    let failed = run(&mut sandbox.wash(["build"])).expect_code(1);
+    assert!(failed.stderr.contains("'w.h' file not found"), "clang's own words: {}", failed.stderr);
+    assert!(
+        failed.stderr.contains("hint: if `w.h` has the bindings of the world `w`: wit-bindgen c --world w"),
+        "{}",
+        failed.stderr
+    );
+}
+
+#[test]
+fn missing_c_library_is_told_before_clang_runs() {
+    let sandbox = Sandbox::new();
+    sandbox.write("main.c", "int main(void) { return 0; }\n");
+    let failed = run(sandbox.wash(["build"]).env("WASI_SYSROOT", "/no/such/folder")).expect_code(1);
+    assert!(failed.stderr.contains("error: `wasi-libc` is not installed"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("WASI_SYSROOT is `/no/such/folder`"), "{}", failed.stderr);
+    assert!(!failed.stderr.contains("Building"), "{}", failed.stderr);
+}
+
+#[test]
+fn go_that_cannot_build_says_what_to_do() {
+    let sandbox = Sandbox::new();
+    sandbox.write("main.go", "package main\n\nimport \"example.com/other\"\n\nfunc main() { other.Run() }\n");
+    for (manifest, flags, error, hint) in [
+        ("go 1.99\n", "", "error: `go` is 1.", "hint: install Go: https://go.dev/doc/install"),
+        ("go 1.21\nrequire example.com/other v1.0.0\n", "", "missing go.sum entry", "go mod tidy"),
+        ("go 1.21\nrequire example.com/other v1.0.0\n", "-mod=mod", "disabled by GOPROXY=off", "go mod download"),
+        ("go 1.21\n", "-race", "-race is not supported on wasip1", "GOFLAGS has `-race`"),
+    ] {
+        sandbox.write("go.mod", format!("module example.com/hello\n\n{manifest}"));
+        let failed = run(sandbox.wash(["build", "--offline"]).env("GOFLAGS", flags)).expect_code(1);
+        assert!(failed.stderr.contains(error) && failed.stderr.contains(hint), "{}", failed.stderr);
+    }
 }
 
 #[test]

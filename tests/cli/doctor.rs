@@ -143,7 +143,7 @@ fn a_project_says_what_else_it_needs() {
 
 #[test]
 fn a_pair_of_go_and_tinygo_that_does_not_fit_is_told() {
-    let surgery = Surgery::new(&[("go.mod", "module hello\n")]);
+    let surgery = Surgery::new(&[("go.mod", "module hello\nrequire go.bytecodealliance.org/cm v0.2.2\n")]);
     surgery.tool("first", "tinygo", "echo tinygo version 0.34.0 linux/amd64").tool(
         "first",
         "go",
@@ -156,6 +156,36 @@ fn a_pair_of_go_and_tinygo_that_does_not_fit_is_told() {
     );
     let built = run(&mut surgery.command(&["build"])).expect_code(1);
     assert!(built.stderr.contains("error: TinyGo 0.34.0 does not work with Go 1.27.3"), "{}", built.stderr);
+}
+
+#[test]
+fn what_clang_lacks_for_webassembly_is_told_piece_by_piece() {
+    let surgery = Surgery::new(&[("main.c", "int main(void) { return 0; }\n")]);
+    surgery.tool("first", "clang", "echo \"${0%/*}/resources\"");
+    let sdk = surgery.finding("wasm-ld");
+    assert_eq!(sdk["state"], "problem", "{sdk}");
+    assert!(sdk["fix"].as_str().unwrap().contains("export WASI_SDK_PATH="), "{sdk}");
+    surgery.tool("second", "apt-get", "exit 1");
+    let missing = surgery.finding("compiler-rt");
+    assert_eq!(missing["why"], "`clang` has no `libclang_rt.builtins` for wasm32", "{missing}");
+    assert_eq!(missing["fix"], "apt-get install clang lld wasi-libc libclang-rt-dev-wasm32", "{missing}");
+    let built = run(&mut surgery.command(&["build"])).expect_code(1);
+    assert!(built.stderr.contains("error: `wasm-ld` is not installed"), "{}", built.stderr);
+
+    surgery.tool("first", "wasm-ld", "exit 1");
+    surgery.sandbox.write("first/resources/lib/wasi/libclang_rt.builtins-wasm32.a", "");
+    assert_eq!(surgery.finding("wasm-ld")["state"], "good");
+    assert_eq!(surgery.finding("compiler-rt")["state"], "good");
+}
+
+#[test]
+fn go_of_the_manifest_is_asked_for_where_it_is_not_fetched() {
+    let surgery = Surgery::new(&[("go.mod", "module hello\n\ngo 1.27.1\n")]);
+    surgery.tool("first", "go", "echo go version go1.26.0 linux/amd64");
+    assert_eq!(surgery.finding("go")["state"], "good");
+    let old = finding(&run(surgery.command(&["doctor", "-o", "json"]).env("GOTOOLCHAIN", "local")), "go");
+    assert_eq!(old["found"].as_str().unwrap().split(' ').next(), Some("1.26.0"), "{old}");
+    assert!(old["why"].as_str().unwrap().starts_with(">=1.27.1 is needed: go.mod says `go 1.27.1`"), "{old}");
 }
 
 #[test]

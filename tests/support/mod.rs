@@ -71,6 +71,7 @@ impl Sandbox {
             .env("RUSTUP_HOME", tool_home("RUSTUP_HOME", ".rustup"))
             .env("npm_config_cache", tool_home("npm_config_cache", ".npm"))
             .env("PIP_CACHE_DIR", tool_home("PIP_CACHE_DIR", ".cache/pip"))
+            .env("GOCACHE", tool_home("GOCACHE", ".cache/go-build"))
             .env("HOME", &home)
             .env("XDG_CONFIG_HOME", home.join("config"))
             .env("XDG_CACHE_HOME", home.join("cache"))
