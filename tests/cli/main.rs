@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod book;
 mod build;
 mod completion;
 mod config;
