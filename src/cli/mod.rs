@@ -116,7 +116,7 @@ impl Command {
         match self {
             Command::New(_) => "new",
             Command::Build(_) => "build",
-            Command::Dev(_) => "dev",
+            Command::Dev(args) => args.name(),
             Command::Inspect(_) => "inspect",
             Command::Oci(args) => args.name(),
             Command::Wit(_) => "wit",
@@ -180,7 +180,7 @@ fn run(cli: Cli, shell: Arc<Shell>) -> Result<()> {
     crate::runtime::tls::choose_provider();
     // Only what serves has something to tell a collector.
     let telemetry = match &command {
-        Command::Dev(_) => Telemetry::start(&ctx.env)?,
+        Command::Dev(args) if args.begins() => Telemetry::start(&ctx.env)?,
         _ => Telemetry::off(),
     };
     start_logging(&ctx, global.log_level, telemetry.layers());

@@ -15,6 +15,7 @@ mod stamp;
 mod state;
 mod watch;
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +24,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::error::Result;
+use crate::host::Core;
 use crate::host::builder::HostBuilder;
+use crate::host::workloads::Running;
 use crate::plugins::Installed;
 use crate::project::Project;
 use crate::runtime::engine::Engine;
@@ -62,7 +65,24 @@ pub struct Options {
     pub cache: PathBuf,
     /// Who sees what guests do, beside the feed.
     pub observer: Option<Arc<dyn Observer>>,
+    /// Looks into the loop while it runs.
+    pub attach: Option<Attach>,
 }
+
+/// A loop that is about to begin, for who looks into it.
+pub struct Live {
+    /// The capabilities with their data.
+    pub core: Arc<Core>,
+    /// The loop's workload: what serves now.
+    pub place: Arc<Running>,
+    /// The project with the settings in force; another one when they change.
+    pub project: tokio::sync::watch::Receiver<Arc<Project>>,
+    /// Takes reports.
+    pub feed: Feed,
+}
+
+/// Called once, when the loop is about to begin. What it returns is dropped when the loop has ended.
+pub type Attach = Box<dyn FnOnce(Live) -> Box<dyn Any + Send> + Send>;
 
 /// What the user wants of a running loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +94,7 @@ pub enum Command {
 }
 
 /// Runs the loop until it is told to stop.
-pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command>) -> Result<()> {
+pub async fn run(mut opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command>) -> Result<()> {
     let project = (opts.load)(&opts.start)?;
     assemble::check_network(&project)?;
     assemble::check_interfaces(&project)?;
@@ -120,10 +140,15 @@ pub async fn run(opts: Options, feed: Feed, mut commands: mpsc::Receiver<Command
         }),
     )?;
     let stamps = stamp::Stamps::in_cache(&opts.cache);
+    let project = Arc::new(project);
+    let (settings, project_now) = tokio::sync::watch::channel(project.clone());
+    let live = Live { core: host.core().clone(), place: place.clone(), project: project_now, feed: feed.clone() };
+    let _attached = opts.attach.take().map(|attach| attach(live));
     let mut session = Session {
         opts,
         feed,
-        project: Arc::new(project),
+        project,
+        settings,
         nodes,
         state: State::default(),
         epoch: 0,

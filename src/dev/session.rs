@@ -58,6 +58,8 @@ pub struct Session {
     pub opts: Options,
     pub feed: Feed,
     pub project: Arc<Project>,
+    /// Says so to who looks into the loop.
+    pub settings: tokio::sync::watch::Sender<Arc<Project>>,
     pub nodes: Vec<NodeState>,
     pub state: State,
     /// Counts changes of the settings: what was begun under older ones is not taken any more.
@@ -205,6 +207,7 @@ impl Session {
         }
         self.epoch += 1;
         self.project = Arc::new(project);
+        self.settings.send_replace(self.project.clone());
         // The builds of the old nodes end with their senders.
         self.nodes = nodes;
         self.watcher.set_scope(scope_of(&self.project, &self.nodes, &self.generated));
