@@ -87,13 +87,13 @@ complete -c wash -n "__fish_wash_using_subcommand build" -l non-interactive -d '
 complete -c wash -n "__fish_wash_using_subcommand build" -l offline -d 'Never use the network; what is needed and not here is an error'
 complete -c wash -n "__fish_wash_using_subcommand build" -s h -l help -d 'Print help'
 complete -c wash -n "__fish_wash_using_subcommand build" -s V -l version -d 'Print version'
-complete -c wash -n "__fish_wash_using_subcommand dev" -l address -d 'Where to listen, e.g. 127.0.0.1:8000 or 0.0.0.0:8000 for every network' -r
-complete -c wash -n "__fish_wash_using_subcommand dev" -l port -d 'The port to listen on; 0 takes a free one' -r
-complete -c wash -n "__fish_wash_using_subcommand dev" -l poll -d 'Look for changes at intervals, in milliseconds, instead of waiting for the system to report them' -r
-complete -c wash -n "__fish_wash_using_subcommand dev" -s C -d 'Run as if wash was started in this folder' -r -F
-complete -c wash -n "__fish_wash_using_subcommand dev" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l address -d 'Where to listen, e.g. 127.0.0.1:8000 or 0.0.0.0:8000 for every network' -r
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l port -d 'The port to listen on; 0 takes a free one' -r
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l poll -d 'Look for changes at intervals, in milliseconds, instead of waiting for the system to report them' -r
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
 json\t''"
-complete -c wash -n "__fish_wash_using_subcommand dev" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
 error\t''
 warn\t''
 info\t''
@@ -135,6 +135,27 @@ complete -c wash -n "__fish_wash_using_subcommand host" -s C -d 'Run as if wash 
 complete -c wash -n "__fish_wash_using_subcommand host" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
 json\t''"
 complete -c wash -n "__fish_wash_using_subcommand host" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l fresh -d 'Begin with empty key-value stores and blob containers, also those kept in folders'
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l skip-fetch -d 'Do not fetch WIT packages that are missing'
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l locked -d 'Fail if wkg.lock would have to change'
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l open -d 'Open the browser when the first version serves'
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l no-console -d 'Do not open the console'
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -f -a "status" -d 'Say how a running loop is: what serves, where, since when, and what is wrong'
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -f -a "send" -d 'Send a message to the components of a running loop'
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -f -a "call" -d 'Call a function that a component of a running loop exports, e.g. \'cart#add("apple", 2)\''
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -f -a "functions" -d 'List the functions that the components of a running loop export'
+complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -f -a "kv" -d 'Look at and change the key-value data of a running loop'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from status" -l pid -d 'The process of the loop, where several run for one project' -r
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from status" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from status" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from status" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
 error\t''
 warn\t''
 info\t''
@@ -148,6 +169,82 @@ complete -c wash -n "__fish_wash_using_subcommand host" -l non-interactive -d 'N
 complete -c wash -n "__fish_wash_using_subcommand host" -l offline -d 'Never use the network; what is needed and not here is an error'
 complete -c wash -n "__fish_wash_using_subcommand host" -s h -l help -d 'Print help'
 complete -c wash -n "__fish_wash_using_subcommand host" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from status" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from status" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from status" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from status" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from status" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from send" -l timeout -d 'How long to wait for it, in milliseconds [default: 5000]' -r
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from send" -l pid -d 'The process of the loop, where several run for one project' -r
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from send" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from send" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from send" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from send" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from send" -l request -d 'Wait for an answer and print it'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from send" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from send" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from send" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from send" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from send" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from call" -l component -d 'The component that exports it, where several do' -r
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from call" -l pid -d 'The process of the loop, where several run for one project' -r
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from call" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from call" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from call" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from call" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from call" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from call" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from call" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from call" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from call" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from functions" -l pid -d 'The process of the loop, where several run for one project' -r
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from functions" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from functions" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from functions" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from functions" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from functions" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from functions" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from functions" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from functions" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from functions" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -s V -l version -d 'Print version'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -f -a "get" -d 'Print the value of a key'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -f -a "set" -d 'Store a value'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -f -a "list" -d 'List the keys of a bucket, or the buckets'
+complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -f -a "delete" -d 'Delete a key'
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l why -d 'Show the way of calls from an export to an import, e.g. wasi:cli/environment' -r
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r

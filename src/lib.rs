@@ -23,6 +23,7 @@ mod toolchain;
 mod update;
 mod wit;
 
+mod console;
 mod dev;
 mod host;
 mod manifest;

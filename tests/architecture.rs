@@ -12,6 +12,7 @@ const ROOMS: &[(&str, MayImport)] = &[
     ("context", Only(&["shell"])),
     ("shell", Only(&[])),
     ("embed", Only(&["host", "plugins", "runtime"])),
+    ("console", Only(&["dev", "host", "plugins", "runtime", "component", "project"])),
     ("dev", Only(&["host", "plugins", "runtime", "toolchain", "component", "project"])),
     ("doctor", Only(&["toolchain", "project", "oci"])),
     ("scaffold", Only(&["git", "process", "project"])),

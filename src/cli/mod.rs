@@ -119,7 +119,7 @@ impl Command {
         match self {
             Command::New(_) => "new",
             Command::Build(_) => "build",
-            Command::Dev(_) => "dev",
+            Command::Dev(args) => args.name(),
             Command::Host(_) => "host",
             Command::Inspect(_) => "inspect",
             Command::Oci(args) => args.name(),
@@ -184,7 +184,8 @@ fn run(cli: Cli, shell: Arc<Shell>) -> Result<()> {
     crate::runtime::tls::choose_provider();
     // Only what serves has something to tell a collector.
     let telemetry = match &command {
-        Command::Dev(_) | Command::Host(_) => Telemetry::start(&ctx.env)?,
+        Command::Dev(args) if args.begins() => Telemetry::start(&ctx.env)?,
+        Command::Host(_) => Telemetry::start(&ctx.env)?,
         _ => Telemetry::off(),
     };
     start_logging(&ctx, global.log_level, telemetry.layers());

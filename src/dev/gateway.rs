@@ -18,7 +18,7 @@ use crate::host::http::{HostHandler, Router, Target, scheme_of};
 use crate::host::routers::DevRouter;
 use crate::runtime::fault;
 use crate::runtime::http::{Body, Handler, Notice, full, plain};
-use crate::runtime::observer::{CallId, Observer, RequestRecord};
+use crate::runtime::observer::{CallId, Observer, RequestRecord, Stages};
 use crate::runtime::workload::Workload;
 
 /// The state of the loop, as far as a client is concerned.
@@ -104,6 +104,7 @@ impl Handler for Gateway {
                 path,
                 status: status.as_u16(),
                 time: Duration::ZERO,
+                stages: Stages::default(),
                 generation: self.workloads.serving().map_or(0, |ready| ready.generation()),
                 client_left: false,
                 cut: false,

@@ -21,6 +21,8 @@ const QUEUE: usize = 4096;
 pub enum Report {
     /// The port is bound; requests are answered from now on.
     Listening { url: String, address: std::net::SocketAddr },
+    /// The page for people who look into the loop can be opened.
+    Console { url: String },
     /// What will be built, and why so.
     Recognised { name: String, because: String, command: String },
     /// A build begins.
@@ -98,6 +100,7 @@ pub struct Feed {
     not_shown: Arc<AtomicU64>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "the small one is sent once")]
 enum Item {
     Report(Report),
     /// Nothing is shown after this.

@@ -1,6 +1,7 @@
 //! Delivers messages to the components that export `wasmcloud:messaging/handler`.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use tracing::Instrument;
@@ -12,7 +13,7 @@ use crate::plugins::messaging::{Broker, BrokerMessage, Handler, Subscription};
 use crate::runtime::capability::GuestOf;
 use crate::runtime::cpu;
 use crate::runtime::fault;
-use crate::runtime::observer::CallId;
+use crate::runtime::observer::{CallId, MessageRecord};
 use crate::runtime::prepare::Prepared;
 use crate::runtime::stdio::CallOutput;
 use crate::runtime::trace;
@@ -78,12 +79,27 @@ impl Handler for MessageComponent {
             let span = trace::message("process", "consumer", &message.subject, message.body.len());
             trace::continue_trace(&span, &message.trace);
             let output = member.output();
-            output.serve(CallId::next(trace::id(&span)));
+            let call_id = CallId::next(trace::id(&span));
+            output.serve(call_id);
+            let begun = Instant::now();
+            let mut record = MessageRecord {
+                call: call_id,
+                component: member.name.clone(),
+                subject: message.subject.clone(),
+                body: message.body.clone(),
+                reply_to: message.reply_to.clone(),
+                time: Duration::ZERO,
+                error: None,
+            };
             let limit = member.limits.request_time;
             let call = self.call(message, &output).instrument(span.clone());
             let work = cpu::held(member.cpu(), Box::pin(call));
             let error = match tokio::time::timeout(limit, work).await {
-                Ok(Ok(Ok(()))) => return Ok(()),
+                Ok(Ok(Ok(()))) => {
+                    record.time = begun.elapsed();
+                    member.observer().message(record);
+                    return Ok(());
+                }
                 // What the component itself says goes to whoever waits for an answer, and to the terminal.
                 Ok(Ok(Err(reason))) => wasmtime::Error::msg(format!("it refused the message: {reason}")),
                 Ok(Err(trap)) => trap,
@@ -91,6 +107,9 @@ impl Handler for MessageComponent {
             };
             let fault = fault::describe(&member.name, what, &error, output.finish());
             let reason = fault.reason.clone();
+            record.time = begun.elapsed();
+            record.error = Some(reason.clone());
+            member.observer().message(record);
             trace::record_error(&span, "component_failed");
             member.observer().fault(fault);
             Err(reason)

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod builder;
+pub mod graph;
 pub mod http;
 pub mod link;
 mod machine;
@@ -38,6 +39,7 @@ use crate::runtime::network::{Outbound, OutboundOptions};
 use crate::runtime::observer::{Observer, ServiceRecord, WorkloadNotice};
 use crate::runtime::prepare::{self, PrepareError, Prepared, Surroundings};
 use crate::runtime::workload::{Component, Workload};
+use graph::Graph;
 use link::{LinkReport, Problem, Unmet};
 use plan::Unit;
 use service::{Place, ReadyService};
@@ -97,6 +99,7 @@ pub struct Ready {
     service: Option<ReadyService>,
     seat: Seat,
     watches: watches::Watches,
+    graph: Graph,
     /// How long each stage took.
     pub times: Times,
 }
@@ -119,6 +122,16 @@ impl Ready {
     /// What runs, without the bytes of its components.
     pub fn workload(&self) -> &Workload {
         &self.workload
+    }
+
+    /// Who calls whom in it.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// What the host calls: a component with all that it reaches is one of them.
+    pub fn members(&self) -> &[Arc<Prepared<Installed>>] {
+        &self.members
     }
 
     /// The component that answers HTTP requests, if one does.
@@ -283,13 +296,21 @@ impl Core {
         };
         let messages = messages::Handlers::of(&workload, &members, capabilities.clone())?;
         let watches = watches::Watches::of(&workload, &members, capabilities)?;
+        let compiled = compiled.iter().chain(compiled_service.iter().map(|(_, compiled)| compiled));
+        let graph = graph::graph(&workload, &plan, || {
+            let imports = |compiled: &Compiled| {
+                let kind = compiled.code.component_type();
+                kind.imports(self.engine.wasmtime()).map(|(name, _)| name.to_string()).collect::<Vec<_>>()
+            };
+            compiled.flat_map(imports).collect()
+        });
         let times = Times { compile, link: begun.elapsed() - compile };
         // They are machine code now; what an idle workload keeps is a thousandth of them.
         let mut workload = workload;
         for component in &mut workload.components {
             component.bytes = Arc::default();
         }
-        Ok(Ready { workload, generation, http, messages, watches, members, service, seat, times })
+        Ok(Ready { workload, generation, http, messages, watches, members, service, seat, graph, times })
     }
 
     /// Compiles a component, or what several are composed to.

@@ -27,6 +27,9 @@ pub struct Plan {
     pub units: Vec<Unit>,
     /// What the service calls; the exporters by their places in the workload's list of components.
     pub service: Vec<Link>,
+    /// The full names of what each component imports, in the workload's order, and then the service. Empty where
+    /// there is only one of them, which nobody needed to look at.
+    pub imports: Vec<Vec<String>>,
 }
 
 /// Finds the units of a workload. What cannot be linked without a decision of its author is
@@ -34,7 +37,11 @@ pub struct Plan {
 pub fn plan(components: &[Component], service: Option<&Component>) -> Result<Plan, Vec<Unmet>> {
     let alone = |index| Unit { members: vec![index], links: Vec::new() };
     if components.len() + usize::from(service.is_some()) < 2 {
-        return Ok(Plan { units: (0..components.len()).map(alone).collect(), service: Vec::new() });
+        return Ok(Plan {
+            units: (0..components.len()).map(alone).collect(),
+            service: Vec::new(),
+            imports: Vec::new(),
+        });
     }
     // What cannot be read has no interfaces here; compiling it says what is wrong with it.
     let faces: Vec<Interfaces> =
@@ -69,6 +76,7 @@ fn plan_of(names: &[&str], faces: &[Interfaces], service: Option<(&str, &Interfa
             }
         }
     }
+    let imports = faces.iter().chain(service.map(|(_, face)| face)).map(full_names).collect();
     let (service, links): (Vec<Link>, Vec<Link>) = links.into_iter().partition(|link| link.importer == names.len());
     if let Some((cycle, link)) = cycle(&links, names.len()) {
         unmet.push(Unmet {
@@ -87,7 +95,11 @@ fn plan_of(names: &[&str], faces: &[Interfaces], service: Option<(&str, &Interfa
         entry || !callee || service.iter().any(|link| link.exporter == index)
     };
     let units = (0..names.len()).filter(|index| is_called(*index)).map(|root| unit(root, &links)).collect();
-    Ok(Plan { units, service })
+    Ok(Plan { units, service, imports })
+}
+
+fn full_names(face: &Interfaces) -> Vec<String> {
+    face.imports.iter().map(Interface::full_name).collect()
 }
 
 enum Exporter<'a> {

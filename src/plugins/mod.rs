@@ -147,6 +147,11 @@ impl Installed {
         &self.messaging
     }
 
+    /// The containers of `wasi:blobstore`.
+    pub fn blobstore(&self) -> &Blobstore {
+        &self.blobstore
+    }
+
     /// The buckets of `wasi:keyvalue`.
     pub fn keyvalue(&self) -> &Keyvalue {
         &self.keyvalue

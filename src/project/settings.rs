@@ -193,6 +193,11 @@ pub struct Dev {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["certs/ca.pem"]))]
     pub tls_ca_path: Option<String>,
+    /// Whether there is a page for browsers of this machine that shows what happens in the loop: requests, builds,
+    /// data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = true))]
+    pub console: Option<bool>,
     /// Provides `wasi:webgpu`. Not supported yet.
     pub wasi_webgpu: bool,
     /// A NATS server for the capabilities that can use one: messages go through it, key-value data

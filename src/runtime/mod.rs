@@ -13,6 +13,7 @@ pub mod fault;
 mod function_cache;
 pub mod guest;
 pub mod http;
+pub mod invoke;
 pub mod limits;
 pub mod network;
 pub mod observer;

@@ -45,6 +45,16 @@ pub trait Observer: Send + Sync + 'static {
         let _ = workload;
         None
     }
+    /// A component was given a message, and is done with it.
+    fn message(&self, message: MessageRecord) {
+        let _ = message;
+    }
+    #[doc(hidden)]
+    /// Takes what a request and its answer have in them, if somebody wants to see it; asked for each request.
+    fn content(&self, call: CallId, headers: &http::HeaderMap) -> Option<Arc<dyn Content>> {
+        let _ = (call, headers);
+        None
+    }
     #[doc(hidden)]
     /// Whether [`Observer::signal`] does anything with such a signal; asked each time.
     fn wants(&self, kind: GuestSignalKind) -> bool {
@@ -56,6 +66,17 @@ pub trait Observer: Send + Sync + 'static {
     fn signal(&self, signal: GuestSignal) {
         let _ = signal;
     }
+}
+
+/// Sees what one request and its answer have in them, as it passes. Called from the threads that serve: it must
+/// not block.
+#[allow(unnameable_types, missing_docs, reason = "seen through `Observer::content` only, which is hidden")]
+pub trait Content: Send + Sync {
+    /// A part of the request's body, as the component took it.
+    fn request_body(&self, bytes: &[u8]);
+    fn response_head(&self, headers: &http::HeaderMap);
+    /// A part of the response's body, as the client was sent it.
+    fn response_body(&self, bytes: &[u8]);
 }
 
 /// What a guest recorded, in the form that collectors take.
@@ -134,12 +155,46 @@ pub struct RequestRecord {
     pub status: u16,
     /// From the request's head to the end of the response's body.
     pub time: Duration,
+    /// What that time was spent on.
+    pub stages: Stages,
     /// Which version of the workload answered.
     pub generation: u64,
     /// Whether the client left before the response was complete.
     pub client_left: bool,
     /// Whether the response was cut because the component failed in the middle of it.
     pub cut: bool,
+}
+
+/// What the time of a request was spent on, one after the other. A stage that was not reached has no time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stages {
+    /// Waiting for a turn, because too many calls were in flight.
+    pub queued: Duration,
+    /// Making an instance; nothing where a kept one answered.
+    pub instance: Duration,
+    /// The component's work, to the head of the response.
+    pub head: Duration,
+    /// From there to the end of the response's body.
+    pub body: Duration,
+}
+
+/// A message that a component was given.
+#[derive(Clone, Debug)]
+pub struct MessageRecord {
+    /// Which call it was.
+    pub call: CallId,
+    /// The component's name in its workload.
+    pub component: Arc<str>,
+    /// Where the message went.
+    pub subject: String,
+    /// What it said.
+    pub body: bytes::Bytes,
+    /// Where an answer was to go.
+    pub reply_to: Option<String>,
+    /// How long the component took.
+    pub time: Duration,
+    /// Why it failed, in words.
+    pub error: Option<String>,
 }
 
 /// Where a guest wrote a line.
@@ -328,6 +383,16 @@ impl Observer for Both {
         }
         let (one, other) = (one.unwrap_or_else(|| self.0.clone()), other.unwrap_or_else(|| self.1.clone()));
         Some(Arc::new(Both(one, other)))
+    }
+
+    fn message(&self, message: MessageRecord) {
+        self.0.message(message.clone());
+        self.1.message(message);
+    }
+
+    fn content(&self, call: CallId, headers: &http::HeaderMap) -> Option<Arc<dyn Content>> {
+        // One is enough for all that there is to see; nobody has two who look at it.
+        self.0.content(call, headers).or_else(|| self.1.content(call, headers))
     }
 
     fn wants(&self, kind: GuestSignalKind) -> bool {

@@ -209,6 +209,11 @@ impl<C: Capabilities> Prepared<C> {
         &self.pre
     }
 
+    /// What compiled it.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Whether the component exports an interface whose full name begins so.
     pub fn exports(&self, prefix: &str) -> bool {
         let kind = self.pre.component().component_type();

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
@@ -29,6 +30,8 @@ pub struct CallOutput {
 #[derive(Default)]
 struct State {
     call: CallId,
+    /// Since when the instance is there, if it was made for this call.
+    made: Option<Instant>,
     /// Lines that have not ended, by member and stream. Most calls write nothing and need none.
     pending: Vec<(usize, Stream, Vec<u8>)>,
     tail: VecDeque<String>,
@@ -43,7 +46,19 @@ impl CallOutput {
 
     /// Says for which call the instance works from now on.
     pub fn serve(&self, call: CallId) {
-        self.lock().call = call;
+        let mut state = self.lock();
+        state.call = call;
+        state.made = None;
+    }
+
+    /// Says that an instance was made for this call, and is there now.
+    pub fn made(&self) {
+        self.lock().made = Some(Instant::now());
+    }
+
+    /// Since when the instance is there, if it was made for this call.
+    pub fn made_at(&self) -> Option<Instant> {
+        self.lock().made
     }
 
     /// For which call the instance works.

@@ -41,6 +41,7 @@ pages! {
     readme: "README.md",
     benchmarks: "docs/benchmarks.md",
     ci: "docs/ci.md",
+    console: "docs/console.md",
     contributing: "docs/contributing.md",
     dev_loop: "docs/dev-loop.md",
     doctor: "docs/doctor.md",

@@ -10,6 +10,8 @@ mod build;
 mod completion;
 mod config;
 mod dev_backends;
+mod dev_console;
+mod dev_control;
 mod dev_edits;
 mod dev_generations;
 mod dev_guests;

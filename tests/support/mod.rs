@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub mod browser;
 pub mod collector;
 pub mod dev;
 pub mod fake_registry;

@@ -1,5 +1,6 @@
 //! `wash dev`: build, serve and rebuild on every change.
 
+mod control;
 mod keys;
 mod show;
 
@@ -10,17 +11,26 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
+use crate::console;
+use crate::console::journal::Journal;
+use crate::console::recorder::Recorder;
 use crate::context::Context;
-use crate::dev::report::Feed;
+use crate::dev::report::{Feed, Report, Reporter};
 use crate::dev::{self, Command, Options};
 use crate::error::{Error, Result};
 use crate::project;
+use crate::runtime::observer::Both;
 use crate::shell::Format;
 use crate::telemetry::Telemetry;
 use crate::toolchain::ToolOutput;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    /// Ask or tell a loop that runs already
+    #[command(subcommand)]
+    control: Option<control::Command>,
+
     /// Where to listen, e.g. 127.0.0.1:8000 or 0.0.0.0:8000 for every network
     #[arg(long, value_name = "ADDRESS")]
     address: Option<String>,
@@ -49,9 +59,28 @@ pub struct Args {
     /// Open the browser when the first version serves
     #[arg(long)]
     open: bool,
+
+    /// Do not open the console
+    #[arg(long)]
+    no_console: bool,
+}
+
+impl Args {
+    /// The name of the command in documents: of the loop, or of what is asked of one.
+    pub fn name(&self) -> &'static str {
+        self.control.as_ref().map_or("dev", control::Command::name)
+    }
+
+    /// Whether a loop is begun, in place of talking to one.
+    pub fn begins(&self) -> bool {
+        self.control.is_none()
+    }
 }
 
 pub fn run(ctx: &Context, start: &Path, args: Args, telemetry: Telemetry) -> Result<()> {
+    if let Some(command) = args.control {
+        return control::run(ctx, start, command);
+    }
     let flags: Arc<[project::Flag]> = args
         .address
         .map(|address| project::Flag { key: "dev.address", value: address.into(), flag: "--address" })
@@ -60,6 +89,13 @@ pub fn run(ctx: &Context, start: &Path, args: Args, telemetry: Telemetry) -> Res
     let loader = {
         let ctx = ctx.clone();
         Arc::new(move |folder: &Path| super::load_project(&ctx, folder, &flags))
+    };
+    let (recorder, journal) = (Arc::new(Recorder::default()), Arc::new(Journal::default()));
+    let console_opts = console::Options {
+        no_page: args.no_console,
+        folders: control::folders(ctx),
+        recorder: recorder.clone(),
+        journal: journal.clone(),
     };
     let opts = Options {
         start: start.to_path_buf(),
@@ -72,7 +108,11 @@ pub fn run(ctx: &Context, start: &Path, args: Args, telemetry: Telemetry) -> Res
         offline: ctx.offline,
         wit: super::wit_fetch(args.skip_fetch, args.locked),
         cache: ctx.dirs.cache.clone(),
-        observer: telemetry.observer(),
+        observer: Some(match telemetry.observer() {
+            Some(collector) => Arc::new(Both(recorder.clone(), collector)),
+            None => recorder.clone(),
+        }),
+        attach: Some(Box::new(|live| console::open(live, console_opts))),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -88,7 +128,7 @@ pub fn run(ctx: &Context, start: &Path, args: Args, telemetry: Telemetry) -> Res
         let keys = (ctx.interactive && ctx.shell.format() == Format::Text)
             .then(|| keys::listen(commands, ctx.shell.clone(), url))
             .flatten();
-        let (feed, showing) = Feed::start(Box::new(show))?;
+        let (feed, showing) = Feed::start(Box::new(Noted { journal, show }))?;
         let ended = dev::run(opts, feed, wishes).await;
         drop(keys);
         showing.finish();
@@ -103,6 +143,19 @@ pub fn run(ctx: &Context, start: &Path, args: Args, telemetry: Telemetry) -> Res
     // A compilation that still runs is of no use to anybody any more.
     runtime.shutdown_background();
     result
+}
+
+/// Takes down what is shown.
+struct Noted {
+    journal: Arc<Journal>,
+    show: show::Show,
+}
+
+impl Reporter for Noted {
+    fn report(&mut self, report: Report) {
+        self.journal.note(&report);
+        self.show.report(report);
+    }
 }
 
 #[derive(Default)]

@@ -75,6 +75,7 @@ impl Show {
                     shell.warning(&format!("{address} can be reached from other machines"));
                 }
             }
+            Report::Console { url } => shell.status("Console", url),
             Report::Recognised { because, command, .. } => {
                 shell.line(&format!("{DIM}           {because}; builds with `{command}`{DIM:#}"));
             }
@@ -302,6 +303,7 @@ fn trace_id(call: CallId) -> Option<String> {
 fn event(report: &Report) -> Value {
     match report {
         Report::Listening { url, address } => json!({"event": "listening", "url": url, "address": address}),
+        Report::Console { url } => json!({"event": "console", "url": url}),
         Report::Recognised { name, because, command } => {
             json!({"event": "recognised", "project": name, "because": because, "command": command})
         }

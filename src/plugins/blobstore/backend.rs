@@ -144,6 +144,13 @@ pub trait Backend: Send + Sync + 'static {
     /// Gives an object another name. When that fails, it still has the old one.
     fn move_object<'a>(&'a self, from: &'a ObjectId, to: &'a ObjectId) -> Answer<'a, ()>;
 
+    /// Returns the names of a workload's containers, sorted, up to `limit`; for people who look at them. `None`: it
+    /// cannot tell.
+    fn containers<'a>(&'a self, workload: &'a WorkloadId, limit: usize) -> Answer<'a, Option<Vec<String>>> {
+        let _ = (workload, limit);
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     /// Drops what is only in memory of a workload's data. A persistent backend has nothing to do.
     fn forget(&self, workload: &WorkloadId);
 

@@ -9,6 +9,7 @@ mod backends;
 mod conformance;
 pub mod host;
 pub mod incoming;
+pub mod look;
 pub mod names;
 pub mod outgoing;
 
@@ -21,7 +22,7 @@ use crate::runtime::workload::{HostInterface, Workload, WorkloadId};
 
 use super::entry;
 use super::remote::{Home, ServerUrl, Servers};
-pub use backend::{Backend, ContainerId};
+pub use backend::{Backend, ContainerId, ObjectInfo};
 pub use backends::object_place::ObjectPlace;
 use backends::{file::Folder, memory::Memory, nats::NatsObjects, objects::Objects};
 

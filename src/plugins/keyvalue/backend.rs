@@ -86,6 +86,13 @@ pub trait Backend: Send + Sync + 'static {
     /// when something else is there.
     fn swap<'a>(&'a self, bucket: &'a BucketId, key: &'a str, seen: Option<Bytes>, value: Bytes) -> Answer<'a, bool>;
 
+    /// Returns the names of a workload's buckets that have something in them, sorted, up to `limit`; for people
+    /// who look at them. `None`: it cannot tell.
+    fn buckets<'a>(&'a self, workload: &'a WorkloadId, limit: usize) -> Answer<'a, Option<Vec<String>>> {
+        let _ = (workload, limit);
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     /// Whether all changes are made by components of this process, so that it knows of each.
     fn sees_all_changes(&self) -> bool {
         false

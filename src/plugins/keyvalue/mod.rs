@@ -10,6 +10,7 @@ mod conformance;
 mod cursors;
 pub mod draft2;
 pub mod host;
+pub mod look;
 pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -15,7 +15,7 @@ use crate::runtime::trace;
 /// The largest body, in bytes: the most that a NATS server is advised to allow.
 const MAX_BODY: usize = 8 << 20;
 /// The longest that a request waits, in milliseconds: ten minutes.
-const MAX_TIMEOUT_MS: u32 = 600_000;
+pub const MAX_TIMEOUT_MS: u32 = 600_000;
 
 /// Puts the interfaces into a linker.
 pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForComponent>) -> wasmtime::Result<()> {
@@ -62,7 +62,8 @@ impl consumer::Host for View<'_, ForComponent> {
     }
 }
 
-fn check(subject: &str, body: &[u8]) -> Result<(), String> {
+/// Fails when a message cannot be sent.
+pub fn check(subject: &str, body: &[u8]) -> Result<(), String> {
     subject::check(subject)?;
     match body.len() > MAX_BODY {
         true => Err(format!("the body is larger than {} MiB: it has {} bytes", MAX_BODY >> 20, body.len())),

@@ -14,6 +14,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use wasmtime_wasi_http::Error;
 
+use crate::runtime::observer::Content;
+
 /// The longest head of a request in bytes: its target, names and values. The HTTP/1 parser takes at
 /// most 100 headers, and heads of at most about 400 KiB.
 pub const HEAD_BYTES: usize = 64 << 10;
@@ -59,6 +61,7 @@ pub struct Limited {
     left: Option<u64>,
     limit: u64,
     awaited: Awaited,
+    content: Option<Arc<dyn Content>>,
 }
 
 /// Whether a guest waits for more of a request's body, which its client has not sent.
@@ -78,9 +81,10 @@ impl Awaited {
 }
 
 impl Limited {
-    pub fn new(body: Incoming, limit: Option<u64>) -> Self {
+    /// `content` sees what passes.
+    pub fn new(body: Incoming, limit: Option<u64>, content: Option<Arc<dyn Content>>) -> Self {
         let awaited = Awaited((!body.is_end_stream()).then(Arc::default));
-        Limited { body, left: limit, limit: limit.unwrap_or_default(), awaited }
+        Limited { body, left: limit, limit: limit.unwrap_or_default(), awaited, content }
     }
 
     pub fn awaited(&self) -> Awaited {
@@ -102,6 +106,11 @@ impl Body for Limited {
                 Some(left) => self.left = Some(left),
                 None => return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(self.limit))))),
             }
+        }
+        if let (Some(content), Some(Ok(frame))) = (&self.content, &frame)
+            && let Some(data) = frame.data_ref()
+        {
+            content.request_body(data);
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Error::from)))
     }

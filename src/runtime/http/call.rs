@@ -22,7 +22,7 @@ use super::streaming::Streaming;
 use crate::runtime::capability::{Capabilities, GuestOf};
 use crate::runtime::cpu;
 use crate::runtime::fault;
-use crate::runtime::observer::{CallId, Fault, Observer, RequestRecord};
+use crate::runtime::observer::{CallId, Content, Fault, Observer, RequestRecord, Stages};
 use crate::runtime::prepare::Prepared;
 use crate::runtime::stdio::CallOutput;
 use crate::runtime::trace;
@@ -114,7 +114,9 @@ impl<C: Capabilities> HttpComponent<C> {
             return Err(NoAnswer::TooLarge);
         }
         let permit = self.enter(&mut account).await?;
-        let request = request.map(|body| Limited::new(body, self.component.limits.body_bytes));
+        account.entered = Some(Instant::now());
+        let content = account.content.clone();
+        let request = request.map(|body| Limited::new(body, self.component.limits.body_bytes, content));
         let awaited = request.body().awaited();
         let (send, receive) = oneshot::channel();
         let (work, output) = self.begin(request, scheme, send, &account);
@@ -191,7 +193,12 @@ impl<C: Capabilities> HttpComponent<C> {
         let work = async move {
             let mut instance = match warm {
                 Some(instance) => instance,
-                None => Instance::new(&component, &pre, new).instrument(trace::instantiate(&component.name)).await?,
+                None => {
+                    let made = Instance::new(&component, &pre, new);
+                    let instance = made.instrument(trace::instantiate(&component.name)).await?;
+                    instance.output.made();
+                    instance
+                }
             };
             // One that trapped, was too slow or lost its client does not come here: it is dropped.
             let handle = trace::guest("handle", &component.name);
@@ -207,6 +214,7 @@ impl<C: Capabilities> HttpComponent<C> {
         let mut ongoing = ongoing;
         let (head, body) = response.into_parts();
         ongoing.account.status = head.status.as_u16();
+        ongoing.account.has_head(&ongoing.output, &head.headers);
         let mut failed = false;
         let work = match rest {
             Rest::Ended(Ok(())) => None,
@@ -252,6 +260,7 @@ fn report<C: Capabilities>(
     output: &Arc<CallOutput>,
 ) -> Arc<Fault> {
     account.failed = true;
+    account.made = account.made.or_else(|| output.made_at());
     let what = format!("{} {}", account.method, account.path);
     let fault = fault::describe(&component.name, what, error, output.finish());
     component.observer().fault(fault.clone());
@@ -294,6 +303,14 @@ pub(super) struct Account {
     method: http::Method,
     path: String,
     started: Instant,
+    /// When its turn came.
+    entered: Option<Instant>,
+    /// When the instance was there, if it needed one.
+    made: Option<Instant>,
+    /// When the head of the response was there.
+    head: Option<Instant>,
+    /// Sees what passes, if somebody wants to.
+    pub content: Option<Arc<dyn Content>>,
     generation: u64,
     status: u16,
     complete: bool,
@@ -308,19 +325,46 @@ impl Account {
         let span = trace::request(request, scheme, &target.component.name, target.generation);
         let observer = target.component.observer().clone();
         observer.began(request.method(), scheme);
+        let call = CallId::next(trace::id(&span));
+        let content = observer.content(call, request.headers());
         Account {
             observer,
-            call: CallId::next(trace::id(&span)),
+            call,
             span,
             scheme,
             method: request.method().clone(),
             path: request.uri().path_and_query().map_or("/", |path| path.as_str()).to_string(),
             started: Instant::now(),
+            entered: None,
+            made: None,
+            head: None,
+            content,
             generation: target.generation,
             status: 0,
             complete: false,
             cut: false,
             failed: false,
+        }
+    }
+
+    /// The head of the response is there.
+    fn has_head(&mut self, output: &CallOutput, headers: &http::HeaderMap) {
+        self.made = output.made_at();
+        self.head = Some(Instant::now());
+        if let Some(content) = &self.content {
+            content.response_head(headers);
+        }
+    }
+
+    fn stages(&self, end: Instant) -> Stages {
+        let entered = self.entered.unwrap_or(end);
+        let made = self.made.unwrap_or(entered);
+        let head = self.head.unwrap_or(end);
+        Stages {
+            queued: entered.saturating_duration_since(self.started),
+            instance: made.saturating_duration_since(entered),
+            head: head.saturating_duration_since(made),
+            body: end.saturating_duration_since(head),
         }
     }
 
@@ -350,13 +394,16 @@ impl Drop for Account {
             () => None,
         };
         trace::answered(&self.span, self.status, problem);
+        let end = Instant::now();
+        let stages = self.stages(end);
         self.observer.request(RequestRecord {
             call: self.call,
             scheme: self.scheme,
             method: std::mem::take(&mut self.method),
             path: std::mem::take(&mut self.path),
             status: self.status,
-            time: self.started.elapsed(),
+            time: end.saturating_duration_since(self.started),
+            stages,
             generation: self.generation,
             client_left: !self.complete,
             cut: self.cut,

@@ -102,6 +102,11 @@ impl Body for Streaming {
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.patience = None;
+                if let (Some(ongoing), Some(data)) = (&this.ongoing, frame.data_ref())
+                    && let Some(content) = &ongoing.account.content
+                {
+                    content.response_body(data);
+                }
                 if let (Some(remaining), Some(data)) = (&mut this.remaining, frame.data_ref()) {
                     *remaining = remaining.saturating_sub(data.len() as u64);
                 }

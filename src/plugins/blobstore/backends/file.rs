@@ -96,6 +96,14 @@ fn chunks(file: fs::File, size: u64) -> Chunks {
 }
 
 impl Backend for Folder {
+    fn containers<'a>(&'a self, workload: &'a WorkloadId, limit: usize) -> Answer<'a, Option<Vec<String>>> {
+        let workload = workload.clone();
+        self.on_disk(move |root| {
+            file_tree::containers(root, &workload, limit).map(Some).map_err(failed("list the containers"))
+        })
+        .boxed()
+    }
+
     fn create_container<'a>(&'a self, id: &'a ContainerId) -> Answer<'a, bool> {
         let id = id.clone();
         self.on_disk(move |root| {

@@ -85,6 +85,23 @@ pub fn existing(root: &Path, id: &ContainerId) -> Result<PathBuf, String> {
     container(root, id)?.ok_or_else(|| no_container(id))
 }
 
+/// The names of a workload's containers, sorted, up to `limit`.
+pub fn containers(root: &Path, workload: &WorkloadId, limit: usize) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(workload_path(root, workload)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = BTreeSet::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_str().and_then(file_names::decode);
+        if let Some(name) = name.filter(|_| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            names.insert(name);
+        }
+    }
+    Ok(names.into_iter().take(limit).collect())
+}
+
 /// When a container was made; `None` where there is none.
 pub fn created_at(root: &Path, id: &ContainerId) -> Result<Option<u64>, String> {
     let Some(path) = container(root, id)? else { return Ok(None) };

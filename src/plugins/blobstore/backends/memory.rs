@@ -81,6 +81,15 @@ fn now() -> u64 {
 }
 
 impl Backend for Memory {
+    fn containers<'a>(&'a self, workload: &'a WorkloadId, limit: usize) -> Answer<'a, Option<Vec<String>>> {
+        let containers = self.read();
+        let of_workload = containers.get(workload).into_iter().flatten();
+        let mut names: Vec<String> = of_workload.map(|(name, _)| name.to_string()).collect();
+        names.sort();
+        names.truncate(limit);
+        std::future::ready(Ok(Some(names))).boxed()
+    }
+
     fn create_container<'a>(&'a self, id: &'a ContainerId) -> Answer<'a, bool> {
         let mut containers = self.write();
         let all = containers.entry(id.workload.clone()).or_default();

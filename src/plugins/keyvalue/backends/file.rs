@@ -108,6 +108,28 @@ impl<E: Into<redb::Error>> From<E> for Failure {
 }
 
 impl Backend for File {
+    fn buckets<'a>(&'a self, workload: &'a WorkloadId, limit: usize) -> Answer<'a, Option<Vec<String>>> {
+        let workload = workload.clone();
+        self.look(move |entries| {
+            let (workload, mut from, mut names) = (workload.as_str(), String::new(), Vec::new());
+            // From the first key of one bucket to the first of the next.
+            while names.len() < limit {
+                let Some(entry) = entries.range::<(&str, &str, &str)>((workload, from.as_str(), "")..)?.next() else {
+                    break;
+                };
+                let entry = entry?;
+                let (of_workload, bucket, _) = entry.0.value();
+                if of_workload != workload {
+                    break;
+                }
+                names.push(bucket.to_string());
+                from = format!("{bucket}\0");
+            }
+            Ok(Some(names))
+        })
+        .boxed()
+    }
+
     fn sees_all_changes(&self) -> bool {
         true
     }

@@ -44,6 +44,15 @@ fn answer<'a, T: Send + 'a>(result: Result<T, Error>) -> Answer<'a, T> {
 }
 
 impl Backend for Memory {
+    fn buckets<'a>(&'a self, workload: &'a WorkloadId, limit: usize) -> Answer<'a, Option<Vec<String>>> {
+        let buckets = self.read();
+        let of_workload = buckets.get(workload).into_iter().flatten().filter(|(_, bucket)| !bucket.is_empty());
+        let mut names: Vec<String> = of_workload.map(|(name, _)| name.to_string()).collect();
+        names.sort();
+        names.truncate(limit);
+        answer(Ok(Some(names)))
+    }
+
     fn sees_all_changes(&self) -> bool {
         true
     }
