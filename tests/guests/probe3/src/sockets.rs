@@ -9,11 +9,14 @@ use wasip3::sockets::types::{
 
 type Answer = Result<String, String>;
 
-/// Connects to `ADDRESS:PORT,TEXT`, sends the text, a line break and the body while it reads, tells that
+/// Connects to `ADDRESS:PORT,TEXT` or `NAME:PORT,TEXT`, sends the text, a line break and the body while it reads, tells that
 /// this was all, and returns what comes back.
 pub async fn tcp(query: &str, body: Vec<u8>) -> Answer {
     let (to, line) = query.split_once(',').unwrap_or((query, ""));
-    let to = parsed(to)?;
+    let to = match parsed(to) {
+        Ok(address) => address,
+        Err(_) => looked_up(to).await?,
+    };
     let socket = TcpSocket::create(family(to)).map_err(code)?;
     socket.connect(address(to)).await.map_err(code)?;
     let (mut out, outgoing) = wasip3::wit_stream::new::<u8>();
@@ -66,6 +69,14 @@ pub fn bind_udp(at: &str) -> Answer {
     socket.get_local_address().map(plain).map_err(code)
 }
 
+/// The first address of `NAME:PORT`.
+async fn looked_up(to: &str) -> Result<SocketAddr, String> {
+    let (name, port) = to.rsplit_once(':').ok_or("there is no port")?;
+    let found = ip_name_lookup::resolve_addresses(name.to_string()).await.map_err(|error| format!("{error:?}"))?;
+    let first = *found.first().ok_or("it has no address")?;
+    Ok(SocketAddr::new(ip(first), port.parse().map_err(|_| "that is no port")?))
+}
+
 fn parsed(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("{text} is no address"))
 }
@@ -80,10 +91,9 @@ fn family(address: SocketAddr) -> IpAddressFamily {
 
 fn address(address: SocketAddr) -> IpSocketAddress {
     match address {
-        SocketAddr::V4(address) => IpSocketAddress::Ipv4(Ipv4SocketAddress {
-            port: address.port(),
-            address: address.ip().octets().into(),
-        }),
+        SocketAddr::V4(address) => {
+            IpSocketAddress::Ipv4(Ipv4SocketAddress { port: address.port(), address: address.ip().octets().into() })
+        }
         SocketAddr::V6(address) => IpSocketAddress::Ipv6(Ipv6SocketAddress {
             port: address.port(),
             flow_info: 0,
