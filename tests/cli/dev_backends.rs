@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::support::collector::Collector;
 use crate::support::dev::request;
 use crate::support::s3::FakeS3;
 use crate::support::{Dev, Sandbox, Server, guests, servers, write};
@@ -292,6 +293,67 @@ fn projects_with_prefixes_of_their_own_do_not_hear_each_other_on_the_same_server
     assert_eq!(started[1].get("/kv/messages/tasks.echo").status, 404);
     started.iter().for_each(Dev::interrupt);
     assert_eq!(started.each_mut().map(Dev::wait), [130, 130]);
+}
+
+/// A project whose worker is given few messages at one time, in memory or through NATS, and what its host
+/// records.
+fn held_back(sandbox: &Sandbox, nats: Option<&Server>, config: &str) -> (Collector, Dev) {
+    let carried = nats.map(|nats| format!("url: '{}', ", nats.url())).unwrap_or_default();
+    let config = format!("{carried}subscriptions: 'tasks.>', {config}");
+    let root = shop_with_worker(sandbox, if nats.is_some() { "nats" } else { "memory" }, &config);
+    let collector = Collector::start();
+    let mut command = sandbox.wash(["dev", "-o", "json", "--port", "0"]);
+    command.current_dir(root).env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()).env("OTEL_BLRP_SCHEDULE_DELAY", "20");
+    let mut dev = Dev::start(command);
+    dev.ready();
+    (collector, dev)
+}
+
+#[test]
+fn messages_that_wait_longer_than_they_may_are_thrown_away_and_said() {
+    let server = Server::nats();
+    for nats in [None, Some(&server)] {
+        let sandbox = Sandbox::new();
+        let (collector, dev) = held_back(&sandbox, nats, "max_in_flight: '1', admission_wait: 1s");
+        assert_eq!(dev.send("POST", "/publish?subject=tasks.first", "hold").status, 204);
+        dev.answers("/kv/messages/tasks.first", "hold");
+        for late in ["late1", "late2"] {
+            assert_eq!(dev.send("POST", &format!("/publish?subject=tasks.{late}"), "x").status, 204);
+        }
+        // Counted at the first, second, fourth, …
+        for count in 1..=2 {
+            collector.log(&format!(
+                "{count} messages thrown away so far: `worker` was busy for longer than 1 s (`admission_wait`)"
+            ));
+        }
+        assert_eq!(dev.send("PUT", "/kv/messages/go", "").status, 204);
+        assert_eq!(dev.send("POST", "/request?subject=tasks.next&timeout=20000", "hi").body, "echo:hi");
+        for late in ["late1", "late2"] {
+            assert_eq!(dev.get(&format!("/kv/messages/tasks.{late}")).status, 404);
+        }
+        dev.stop();
+    }
+}
+
+#[test]
+fn no_more_messages_are_handled_at_one_time_than_the_settings_say() {
+    let server = Server::nats();
+    for nats in [None, Some(&server)] {
+        let sandbox = Sandbox::new();
+        let (_collector, dev) = held_back(&sandbox, nats, "max_in_flight: '2'");
+        for number in 1..=6 {
+            assert_eq!(dev.send("POST", &format!("/publish?subject=tasks.m{number}"), "hold").status, 204);
+        }
+        dev.answers("/kv/messages/in-flight.2", "2");
+        assert_eq!(dev.get("/kv/messages/begun").body, "2", "the others wait");
+        assert_eq!(dev.send("PUT", "/kv/messages/go", "").status, 204);
+        dev.answers("/kv/messages/ended", "6");
+        for number in 1..=6 {
+            let in_flight: u32 = dev.get(&format!("/kv/messages/in-flight.{number}")).body.parse().unwrap();
+            assert!(in_flight <= 2, "{in_flight} at one time");
+        }
+        dev.stop();
+    }
 }
 
 #[test]
