@@ -269,7 +269,7 @@ impl Core {
             None => None,
         };
         let messages = messages::Handlers::of(&workload, &members, capabilities.clone())?;
-        let watches = watches::Watches::of(&workload, &members, capabilities)?;
+        let watches = watches::Watches::of(&workload, &members, capabilities).await?;
         let times = Times { compile, link: begun.elapsed() - compile };
         // They are machine code now; what an idle workload keeps is a thousandth of them.
         let mut workload = workload;

@@ -505,13 +505,17 @@ fn watched(sandbox: &Sandbox, settings: &str) -> PathBuf {
 }
 
 #[test]
-fn a_component_is_told_of_changes_in_memory_and_in_a_folder() {
-    for settings in ["", "  wasi_keyvalue_path: data\n"] {
+fn a_component_is_told_of_changes_in_every_backend() {
+    let (nats, redis) = (Server::nats(), Server::redis());
+    let on_nats = format!("  wasi_keyvalue_nats_url: {}\n", nats.url());
+    let on_redis = format!("  wasi_keyvalue_redis_url: {}\n", redis.url());
+    for settings in ["", "  wasi_keyvalue_path: data\n", &on_nats, &on_redis] {
         let sandbox = Sandbox::new();
-        let mut dev = sandbox.dev(&watched(&sandbox, settings), &[]);
+        let root = watched(&sandbox, settings);
+        let mut dev = sandbox.dev(&root, &[]);
         dev.ready();
         assert_eq!(dev.send("PUT", "/kv/cart/a", "1").status, 204);
-        assert_eq!(next_line(&mut dev), "a is 1, now 1");
+        assert_eq!(next_line(&mut dev), "a is 1, now 1", "{settings}");
         assert_eq!(dev.send("POST", "/incr/cart/a?by=2", "").body, "3");
         assert_eq!(next_line(&mut dev), "a is 3, now 3");
         assert_eq!(dev.request("DELETE", "/kv/cart/a", None, &[]).status, 204);
@@ -522,6 +526,33 @@ fn a_component_is_told_of_changes_in_memory_and_in_a_folder() {
         assert_eq!(dev.wait_for("fault")["what"], "on-set of `b`");
         assert_eq!(dev.send("POST", "/incr2/cart/n?by=-4", "").body, "-4");
         assert_eq!(next_line(&mut dev), "n is -4, now -4");
+        // A new version goes on, and is told once.
+        write(&root.join("input.wasm"), guests::probe_version(2));
+        dev.ready();
+        for value in ["7", "8"] {
+            assert_eq!(dev.send("PUT", "/kv/cart/a", value).status, 204);
+            assert_eq!(next_line(&mut dev), format!("a is {value}, now {value}"), "{settings}");
+        }
+        dev.stop();
+    }
+}
+
+#[test]
+fn a_lost_server_of_a_watcher_takes_nothing_down() {
+    for mut server in [Server::nats(), Server::redis()] {
+        let key = if server.url().starts_with("nats") { "nats" } else { "redis" };
+        let sandbox = Sandbox::new();
+        let root = watched(&sandbox, &format!("  wasi_keyvalue_{key}_url: {}\n", server.url()));
+        server.stop();
+        let mut dev = sandbox.dev(&root, &[]);
+        dev.ready();
+        assert!(dev.send("PUT", "/kv/cart/a", "1").status >= 500);
+        server.start_again();
+        accepts(&dev, "/kv/cart/a", "2");
+        server.stop();
+        assert_eq!(dev.get("/version").status, 200, "the component still serves");
+        server.start_again();
+        accepts(&dev, "/kv/cart/a", "3");
         dev.stop();
     }
 }
@@ -530,17 +561,6 @@ fn a_component_is_told_of_changes_in_memory_and_in_a_folder() {
 fn next_line(dev: &mut Dev) -> String {
     let output = dev.wait_for_event("output", |event| event["component"] == "watcher" && event["stream"] == "stdout");
     output["line"].as_str().unwrap().to_string()
-}
-
-#[test]
-fn a_watcher_of_data_on_a_server_is_refused() {
-    let nats = Server::nats();
-    let sandbox = Sandbox::new();
-    let root = watched(&sandbox, &format!("  wasi_keyvalue_nats_url: {}\n", nats.url()));
-    let mut dev = sandbox.dev(&root, &[]);
-    let error = dev.wait_for("not-ready")["error"].to_string();
-    assert!(error.contains("`watcher` exports `wasi:keyvalue/watcher`") && error.contains("in a folder"), "{error}");
-    dev.stop();
 }
 
 #[test]

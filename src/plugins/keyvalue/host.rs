@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime::component::{Linker, Resource};
 
+use super::backend::Change;
 use super::backend::{Backend, BucketId, Error, MAX_BATCH_BYTES, MAX_KEY_BYTES};
-use super::watch::{Change, Watchers};
+use super::watch::Watchers;
 use super::{ForComponent, Rules};
 use crate::plugins::bindings::wasi::keyvalue0_2_0_draft::{atomics, batch, store};
 use crate::plugins::view::{View, ViewOf, Views};
@@ -30,9 +31,15 @@ pub struct Bucket {
 }
 
 impl Bucket {
+    /// Whether somebody is to be told of a change by whoever makes it. A server tells its changes
+    /// itself.
+    fn tells(&self) -> bool {
+        self.watchers.are_there() && self.backend.changes().is_none()
+    }
+
     /// Stores several pairs, and tells of it.
     pub async fn set_many(&self, pairs: Vec<(String, Bytes)>) -> Result<(), Error> {
-        let told = self.watchers.are_there().then(|| pairs.clone());
+        let told = self.tells().then(|| pairs.clone());
         self.backend.set_many(&self.id, pairs).await?;
         for (key, value) in told.into_iter().flatten() {
             self.watchers.tell(self, Change::Set { key, value });
@@ -43,7 +50,7 @@ impl Bucket {
     /// Deletes several keys, and tells of those that were there.
     pub async fn delete_many(&self, keys: Vec<String>) -> Result<(), Error> {
         let mut told = Vec::new();
-        if self.watchers.are_there() {
+        if self.tells() {
             for key in &keys {
                 if self.backend.exists(&self.id, key).await? {
                     told.push(key.clone());
@@ -58,7 +65,7 @@ impl Bucket {
     /// Adds to a number, and tells of it.
     pub async fn increment(&self, key: &str, delta: u64) -> Result<u64, Error> {
         let sum = self.backend.increment(&self.id, key, delta).await?;
-        if self.watchers.are_there() {
+        if self.tells() {
             self.watchers.tell(self, Change::Set { key: key.into(), value: Bytes::from(sum.to_string()) });
         }
         Ok(sum)
@@ -66,7 +73,7 @@ impl Bucket {
 
     /// Stores a value in place of another, and tells of it; returns whether it did.
     pub async fn swap(&self, key: &str, seen: Option<Bytes>, value: Bytes) -> Result<bool, Error> {
-        let told = self.watchers.are_there().then(|| value.clone());
+        let told = self.tells().then(|| value.clone());
         let swapped = self.backend.swap(&self.id, key, seen, value).await?;
         if let Some(value) = told.filter(|_| swapped) {
             self.watchers.tell(self, Change::Set { key: key.into(), value });

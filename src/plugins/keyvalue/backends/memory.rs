@@ -44,10 +44,6 @@ fn answer<'a, T: Send + 'a>(result: Result<T, Error>) -> Answer<'a, T> {
 }
 
 impl Backend for Memory {
-    fn sees_all_changes(&self) -> bool {
-        true
-    }
-
     fn get_many<'a>(&'a self, id: &'a BucketId, keys: &'a [String]) -> Answer<'a, Vec<Option<Bytes>>> {
         let buckets = self.read();
         let bucket = bucket(&buckets, id);
