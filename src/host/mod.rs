@@ -309,6 +309,7 @@ impl Core {
             let code = self.engine.compile(&component.bytes).map_err(unusable)?;
             return Ok(Compiled { code, personal: Vec::new() });
         }
+        components.iter().try_for_each(without_labels)?;
         let parts: Vec<Part> =
             components.iter().map(|component| Part { name: &component.name, bytes: &component.bytes }).collect();
         let composed =
@@ -340,6 +341,18 @@ impl Core {
         let kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().find(|(known, _)| known == key).map(|(_, compiled)| compiled.clone())
     }
+}
+
+/// Refuses imports under a name of the component's own in one that is to be linked to others: composed they
+/// would lose what they stand for.
+fn without_labels(component: &Component) -> Result<()> {
+    let interfaces = crate::component::interfaces(&component.bytes).unwrap_or_default();
+    let labelled = interfaces.imports.iter().find_map(|import| Some((import, import.label.as_ref()?)));
+    let Some((import, label)) = labelled else { return Ok(()) };
+    let (name, interface) = (&component.name, import.full_name());
+    Err(Error::failed(format!("`{name}` imports `{interface}` as `{label}`, and is linked to other components"))
+        .cause("not supported yet: an import under a name of its own in components that call each other")
+        .hint(format!("import it as it is in the world of `{name}`: `import {interface};`")))
 }
 
 /// Instantiates a component once: what fails now would fail at every request.

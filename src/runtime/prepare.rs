@@ -43,6 +43,29 @@ pub fn linker<C: Capabilities>(engine: &Engine) -> Result<Linker<GuestOf<C>>> {
     Ok(linker)
 }
 
+/// The linker with what a component imports under names of its own; `None`: it has no such imports.
+fn own_linker<C: Capabilities>(
+    linker: &Linker<GuestOf<C>>,
+    compiled: &Compiled,
+) -> wasmtime::Result<Option<Linker<GuestOf<C>>>> {
+    let kind = compiled.component_type();
+    let labelled = kind.imports(compiled.engine()).filter_map(|(name, item)| Some((name, item.implements?)));
+    let labelled: Vec<(String, String)> =
+        labelled.map(|(name, interface)| (name.to_string(), interface.to_string())).collect();
+    if labelled.is_empty() {
+        return Ok(None);
+    }
+    let mut linker = linker.clone();
+    linker.allow_shadowing(true);
+    for (label, interface) in labelled {
+        // What belongs to the component alone is the same under any name.
+        if !C::link_label(&mut linker, &label, &interface)? && personal::is_personal::<C>(&interface) {
+            personal::link::<C>(&mut linker.instance(&label)?, &interface, 0)?;
+        }
+    }
+    Ok(Some(linker))
+}
+
 /// A component that can be instantiated.
 pub struct Prepared<C: Capabilities> {
     engine: Engine,
@@ -112,7 +135,8 @@ impl<C: Capabilities> Prepared<C> {
         component: &Component,
         compiled: &Compiled,
     ) -> Result<Self, PrepareError> {
-        let pre = around.linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
+        let own = own_linker::<C>(around.linker, compiled).map_err(PrepareError::Link)?;
+        let pre = own.as_ref().unwrap_or(around.linker).instantiate_pre(compiled).map_err(PrepareError::Link)?;
         Self::with_members(around, workload, &[component], pre, Role::Component)
     }
 
@@ -124,7 +148,8 @@ impl<C: Capabilities> Prepared<C> {
         linker: &Linker<GuestOf<C>>,
         compiled: &Compiled,
     ) -> Result<Self, PrepareError> {
-        let pre = linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
+        let own = own_linker::<C>(linker, compiled).map_err(PrepareError::Link)?;
+        let pre = own.as_ref().unwrap_or(linker).instantiate_pre(compiled).map_err(PrepareError::Link)?;
         Self::with_members(around, workload, &[component], pre, Role::Service)
     }
 

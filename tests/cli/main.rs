@@ -12,6 +12,7 @@ mod dev_backends;
 mod dev_edits;
 mod dev_generations;
 mod dev_guests;
+mod dev_labels;
 mod dev_links;
 mod dev_misbehaving;
 mod dev_pool;

@@ -96,7 +96,16 @@ impl Keyvalue {
         };
         let named = entries.named.into_iter().map(|(name, entry)| Ok((name.to_string(), self.place(entry)?)));
         let places = Places { workload: workload.id(), unnamed, named: named.collect::<Result<_>>()? };
-        Ok(ForComponent { places, cursors: self.cursors.clone(), watchers: self.watchers.clone() })
+        let component = |places| {
+            let (cursors, watchers) = (self.cursors.clone(), self.watchers.clone());
+            ForComponent { places, cursors, watchers, labels: BTreeMap::new() }
+        };
+        let labels = places.named.iter().map(|(name, place)| {
+            let (workload, unnamed) = (places.workload.clone(), place.clone());
+            (name.clone(), component(Places { workload, unnamed, named: BTreeMap::new() }))
+        });
+        let labels = labels.collect();
+        Ok(ForComponent { labels, ..component(places) })
     }
 
     /// Who is told of changes.
@@ -255,6 +264,9 @@ pub struct ForComponent {
     places: Places,
     cursors: Arc<Cursors>,
     watchers: Arc<Watchers>,
+    /// What it is given by imports under a name of its own, where an entry has this name: there every
+    /// identifier is for that entry.
+    labels: BTreeMap<String, ForComponent>,
 }
 
 /// Where the buckets of a workload are.
@@ -298,6 +310,11 @@ impl ForComponent {
     fn bucket(&self, identifier: &str) -> Result<host::Bucket, Error> {
         self.places.bucket(identifier, &self.watchers)
     }
+
+    /// What an import under this name is given.
+    fn of_label(&self, label: &str) -> &ForComponent {
+        self.labels.get(label).unwrap_or(self)
+    }
 }
 
 impl Places {
@@ -333,8 +350,13 @@ impl Places {
         let is_it = |place: &&Place| place.backend.changes().is_some_and(|changes| changes.place() == source.place);
         match &source.scope {
             Scope::Workload(_) => {
-                Some(self.place(&id.name)).filter(is_it).filter(|place| place.bucket.is_none())?;
-                self.bucket(&id.name, watchers).ok()
+                let own = |place: &&Place| place.bucket.is_none() && is_it(place);
+                if own(&self.place(&id.name)) {
+                    return self.bucket(&id.name, watchers).ok();
+                }
+                // Where an entry's name is that of an import, all identifiers are for it.
+                let place = self.named.values().find(own)?;
+                Some(self.at(place, &id.name, watchers))
             }
             Scope::Shared(name) => {
                 let mut all = std::iter::once(&self.unnamed).chain(self.named.values());
