@@ -10,9 +10,9 @@ use wasmtime_wasi::p3::bindings::cli::{environment, stderr, stdout};
 use wasmtime_wasi::p3::bindings::filesystem::preopens;
 use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup;
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsCtxView};
-use wasmtime_wasi_http::p3::bindings::http::client;
-use wasmtime_wasi_http::{WasiHttp, WasiHttpCtxView};
+use wasmtime_wasi_http::WasiHttpCtxView;
 
+use super::caller;
 use super::guest::Guest;
 use super::personal::{cli, files};
 
@@ -69,9 +69,7 @@ pub fn link<S: Send + 'static>(
             instance,
             of_member!(member, sockets_at -> WasiSocketsCtxView)?,
         ),
-        "wasi:http/client" => {
-            client::add_to_linker_instance::<_, WasiHttp>(instance, of_member!(member, http_at -> WasiHttpCtxView)?)
-        }
+        "wasi:http/client" => caller::link_client(instance, of_member!(member, http_at -> WasiHttpCtxView)?),
         other => Err(wasmtime::Error::msg(format!("`{other}` of WASI 0.3 belongs to no member"))),
     }
 }

@@ -470,6 +470,50 @@ fn calls_of_capabilities_are_spans_of_the_call() {
 }
 
 #[test]
+fn what_a_shared_instance_does_belongs_to_the_request_that_it_is_done_for() {
+    let upstream = Upstream::start();
+    let settings =
+        format!("dev: {{pool_size: 1, max_concurrency: 8, allowed_host_loopback_ports: [{}]}}\n", upstream.port());
+    let (_sandbox, collector, mut dev) = observed_guest(&guests::probe3(), &settings, &[]);
+    let parents = ["1", "2", "3"].map(|digit| format!("00-{}-b7ad6b7169203331-01", digit.repeat(32)));
+    std::thread::scope(|scope| {
+        for (name, parent) in ["a", "b", "c"].iter().zip(&parents) {
+            let (dev, path) = (&dev, format!("/murmur?{name}"));
+            scope.spawn(move || {
+                assert_eq!(dev.request("GET", &path, None, &[("traceparent", parent)]).body, "murmured");
+            });
+        }
+    });
+    for _ in 0..3 {
+        dev.wait_for("request");
+    }
+    // What was said comes before it.
+    let events = dev.events();
+    for (name, digit) in ["a", "b", "c"].iter().zip(["1", "2", "3"]) {
+        let trace = digit.repeat(32);
+        let of_trace = |span: &Span| hex(&span.trace_id) == trace && is(span, SpanKind::Server);
+        let request = collector.span("the request", of_trace).data;
+        child(&collector, &request, "handle");
+        for line in ["first", "second"] {
+            let record = collector.log(&format!("{name} {line}"));
+            assert_eq!((hex(&record.trace_id), &record.span_id), (trace.clone(), &request.span_id), "{name} {line}");
+            let said = format!("{name} {line}");
+            let shown = events.iter().find(|event| event["line"] == said).expect("the line is an event");
+            assert_eq!(shown["trace_id"], trace);
+        }
+    }
+    // While another request is there, one sends a request of its own.
+    let fetch = format!("/fetch?http://127.0.0.1:{}/headers", upstream.port());
+    let answer = dev.request("GET", &fetch, None, &[("traceparent", PARENT)]);
+    let handle = child(&collector, &request_to(&collector, "/fetch"), "handle");
+    let sent = child(&collector, &handle, "GET");
+    assert!(is(&sent, SpanKind::Client) && hex(&sent.trace_id) == TRACE);
+    let traceparent = format!("traceparent: 00-{TRACE}-{}-01", hex(&sent.span_id));
+    assert!(answer.body.contains(&traceparent), "{traceparent} in {}", answer.body);
+    dev.stop();
+}
+
+#[test]
 fn a_call_of_a_service_is_a_trace_of_its_own_with_what_the_component_says_in_it() {
     let collector = Collector::start();
     let settings = "dev:\n  service_file: scheduler.wasm\n  components: [{name: tasks, file: tasks.wasm}]\n";
