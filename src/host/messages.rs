@@ -9,7 +9,7 @@ use tracing::Instrument;
 use crate::error::{Error, Result};
 use crate::plugins::Installed;
 use crate::plugins::bindings::{MessageHandlerPre, wasmcloud::messaging::types};
-use crate::plugins::messaging::{Broker, BrokerMessage, Handler, Subscription};
+use crate::plugins::messaging::{Broker, BrokerMessage, Handler, Source, Subscription};
 use crate::runtime::capability::GuestOf;
 use crate::runtime::cpu;
 use crate::runtime::fault;
@@ -22,44 +22,53 @@ use crate::runtime::workload::{Workload, WorkloadId};
 /// The handlers of one version of a workload, not yet subscribed.
 pub struct Handlers {
     capabilities: Arc<Installed>,
-    broker: Arc<dyn Broker>,
-    subscriptions: Vec<Subscription>,
+    /// With each broker of the workload, who subscribes there.
+    routes: Vec<(Arc<dyn Broker>, Vec<Subscription>)>,
 }
 
 impl Handlers {
     /// Finds the components that handle messages.
     pub fn of(workload: &Workload, members: &[Arc<Prepared<Installed>>], capabilities: Arc<Installed>) -> Result<Self> {
         let messaging = capabilities.messaging();
-        let mut subscriptions = Vec::new();
+        let mut routes = vec![(messaging.broker(workload)?, Vec::new())];
         for member in members.iter().filter(|member| member.exports("wasmcloud:messaging/handler@0.2")) {
-            let wanted = messaging.subscribed(workload)?;
             let pre = MessageHandlerPre::new(member.pre().clone()).map_err(|error| {
                 Error::failed(format!("the message handler of `{}` cannot be called", member.name))
                     .cause(format!("{error:#}"))
             })?;
-            subscriptions.push(Subscription {
-                name: member.name.to_string(),
-                patterns: wanted.patterns,
-                group: wanted.group,
-                broadcast: wanted.broadcast,
-                in_flight: wanted.in_flight,
-                admission_wait: wanted.admission_wait,
-                handler: Arc::new(MessageComponent { member: member.clone(), pre }),
-            });
+            for Source { name, subscribed: wanted, broker } in messaging.subscribed(workload)? {
+                let name = name.map_or(member.name.to_string(), |entry| format!("{}/{entry}", member.name));
+                let subscription = Subscription {
+                    name,
+                    patterns: wanted.patterns,
+                    group: wanted.group,
+                    broadcast: wanted.broadcast,
+                    in_flight: wanted.in_flight,
+                    admission_wait: wanted.admission_wait,
+                    handler: Arc::new(MessageComponent {
+                        member: member.clone(),
+                        pre: pre.clone(),
+                        broker: broker.clone(),
+                    }),
+                };
+                match routes.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &broker)) {
+                    Some((_, subscriptions)) => subscriptions.push(subscription),
+                    None => routes.push((broker, vec![subscription])),
+                }
+            }
         }
-        let broker = messaging.broker(workload)?;
-        Ok(Handlers { capabilities, broker, subscriptions })
+        Ok(Handlers { capabilities, routes })
     }
 
     /// Makes these the handlers of the workload, instead of those before.
     pub fn subscribe(&self, workload: &WorkloadId) {
-        let messaging = self.capabilities.messaging();
-        messaging.replace_subscriptions(workload, &self.broker, self.subscriptions.clone());
+        self.capabilities.messaging().replace_subscriptions(workload, self.routes.clone());
     }
 
     /// Leaves the workload without handlers.
     pub fn unsubscribe(&self, workload: &WorkloadId) {
-        self.capabilities.messaging().replace_subscriptions(workload, &self.broker, Vec::new());
+        let nobody = self.routes.iter().map(|(broker, _)| (broker.clone(), Vec::new()));
+        self.capabilities.messaging().replace_subscriptions(workload, nobody.collect());
     }
 }
 
@@ -67,6 +76,8 @@ impl Handlers {
 struct MessageComponent {
     member: Arc<Prepared<Installed>>,
     pre: MessageHandlerPre<GuestOf<Installed>>,
+    /// What brings the messages.
+    broker: Arc<dyn Broker>,
 }
 
 impl Handler for MessageComponent {
@@ -120,6 +131,9 @@ impl Handler for MessageComponent {
 impl MessageComponent {
     async fn call(&self, message: BrokerMessage, output: &Arc<CallOutput>) -> wasmtime::Result<Result<(), String>> {
         let mut store = self.member.store(output)?;
+        if let Some(subject) = &message.reply_to {
+            store.data_mut().capabilities.answer_through(subject, &self.broker);
+        }
         let name = &self.member.name;
         let component = self.pre.instantiate_async(&mut store).instrument(trace::instantiate(name)).await?;
         let message =

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::plugins::Installed;
 use crate::plugins::bindings::KeyWatcherPre;
 use crate::plugins::keyvalue::host::Bucket;
-use crate::plugins::keyvalue::watch::{Change, Watch, Watcher};
+use crate::plugins::keyvalue::watch::{Change, Watch, Watched, Watcher};
 use crate::runtime::capability::GuestOf;
 use crate::runtime::cpu;
 use crate::runtime::fault;
@@ -24,32 +24,44 @@ use crate::runtime::workload::{Workload, WorkloadId};
 pub struct Watches {
     capabilities: Arc<Installed>,
     watchers: Vec<Watcher>,
+    /// What is watched on servers; `None`: no component watches.
+    watched: Option<Watched>,
 }
 
 impl Watches {
-    /// Finds the components that watch. Fails where what they would watch has a backend that cannot
-    /// tell of changes.
-    pub fn of(workload: &Workload, members: &[Arc<Prepared<Installed>>], capabilities: Arc<Installed>) -> Result<Self> {
-        let mut watchers = Vec::new();
+    /// Finds the components that watch, and begins to watch the servers that have what they would be told
+    /// of. Fails where a server does not let us.
+    pub async fn of(
+        workload: &Workload,
+        members: &[Arc<Prepared<Installed>>],
+        capabilities: Arc<Installed>,
+    ) -> Result<Self> {
+        let (mut watchers, mut watched) = (Vec::new(), None);
         for member in members.iter().filter(|member| member.exports("wasi:keyvalue/watcher@0.2.0-draft")) {
-            capabilities.keyvalue().check_watchable(workload, &member.name)?;
+            if watched.is_none() {
+                watched = Some(capabilities.keyvalue().watch(workload, &member.name).await?);
+            }
             let pre = KeyWatcherPre::new(member.pre().clone()).map_err(|error| {
                 Error::failed(format!("the watcher of `{}` cannot be called", member.name)).cause(format!("{error:#}"))
             })?;
             let watch = Arc::new(WatchingComponent { member: member.clone(), pre });
             watchers.push(Watcher { name: member.name.to_string(), watch });
         }
-        Ok(Watches { capabilities, watchers })
+        Ok(Watches { capabilities, watchers, watched })
     }
 
     /// Makes these the watchers of the workload, instead of those before.
     pub fn begin(&self, workload: &WorkloadId) {
-        self.capabilities.keyvalue().watchers().replace(workload, self.watchers.clone());
+        let watchers = self.capabilities.keyvalue().watchers();
+        match &self.watched {
+            Some(watched) => watchers.replace(workload, self.watchers.clone(), watched),
+            None => watchers.forget(workload),
+        }
     }
 
     /// Nobody of the workload is told anything any more.
     pub fn end(&self, workload: &WorkloadId) {
-        self.capabilities.keyvalue().watchers().replace(workload, Vec::new());
+        self.capabilities.keyvalue().watchers().forget(workload);
     }
 }
 

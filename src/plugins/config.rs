@@ -10,20 +10,37 @@ use wasmtime::component::{Linker, LinkerInstance};
 use super::bindings::wasi::{config0_2_0_draft::runtime, config0_2_0_rc_1::store};
 use super::entry;
 use super::view::{View, ViewOf, Views};
-use crate::runtime::workload::{Component, Workload};
+use crate::runtime::workload::{Component, HostInterface, Workload};
 
 /// What a component is given.
 pub struct ForComponent {
     values: BTreeMap<String, String>,
+    /// What it is given by imports under a name of its own: the settings of the entry of that name.
+    labels: BTreeMap<String, ForComponent>,
+}
+
+impl ForComponent {
+    /// What an import under this name is given.
+    pub fn of_label(&self, label: &str) -> &ForComponent {
+        self.labels.get(label).unwrap_or(self)
+    }
 }
 
 /// Puts a component's settings together: those of the workload's entries for `wasi:config`, over them the
 /// component's own, over them its environment.
 pub fn configure(workload: &Workload, component: &Component) -> ForComponent {
     let entries = entry::of(workload, "wasi", "config");
-    let for_all = entries.filter(|entry| entry::names(entry, "store") || entry::names(entry, "runtime"));
+    let entries = entries.filter(|entry| entry::names(entry, "store") || entry::names(entry, "runtime"));
+    let (named, for_all): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.name.is_some());
+    let label = |entry: &HostInterface| {
+        let values = entry.config.clone();
+        Some((entry.name.clone()?, ForComponent { values, labels: BTreeMap::new() }))
+    };
+    let labels = named.iter().filter_map(|entry| label(entry)).collect();
+    // Without imports of such names, those are settings like all others.
+    let for_all = named.into_iter().chain(for_all);
     let layers = for_all.map(|entry| &entry.config).chain([&component.local.config, &component.local.environment]);
-    ForComponent { values: layers.flatten().map(|(key, value)| (key.clone(), value.clone())).collect() }
+    ForComponent { values: layers.flatten().map(|(key, value)| (key.clone(), value.clone())).collect(), labels }
 }
 
 /// Puts the interfaces into a linker.
@@ -37,22 +54,23 @@ pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForCompon
 pub fn link_personal<T: Send + 'static>(
     instance: &mut LinkerInstance<'_, T>,
     interface: &str,
-    view: impl for<'a> Fn(&'a mut T) -> View<'a, ForComponent> + Copy + Send + Sync + 'static,
+    view: impl for<'a> Fn(&'a mut T) -> View<'a, ForComponent> + Clone + Send + Sync + 'static,
 ) -> wasmtime::Result<()> {
+    let all = view.clone();
     type Call<'a, T> = StoreContextMut<'a, T>;
     if interface == "wasi:config/store" {
         instance.func_wrap("get", move |mut store: Call<'_, T>, (key,): (String,)| {
             Ok((store::Host::get(&mut view(store.data_mut()), key)?,))
         })?;
         instance.func_wrap("get-all", move |mut store: Call<'_, T>, (): ()| {
-            Ok((store::Host::get_all(&mut view(store.data_mut()))?,))
+            Ok((store::Host::get_all(&mut all(store.data_mut()))?,))
         })
     } else {
         instance.func_wrap("get", move |mut store: Call<'_, T>, (key,): (String,)| {
             Ok((runtime::Host::get(&mut view(store.data_mut()), key)?,))
         })?;
         instance.func_wrap("get-all", move |mut store: Call<'_, T>, (): ()| {
-            Ok((runtime::Host::get_all(&mut view(store.data_mut()))?,))
+            Ok((runtime::Host::get_all(&mut all(store.data_mut()))?,))
         })
     }
 }
@@ -90,7 +108,7 @@ impl runtime::Host for View<'_, ForComponent> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::workload::{HostInterface, LocalResources};
+    use crate::runtime::workload::LocalResources;
     use wasmtime::component::ResourceTable;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -29,16 +29,30 @@ pub fn by_name<'a>(workload: &'a Workload, namespace: &'a str, package: &'a str)
             found.unnamed = Some(entry);
             continue;
         };
-        if !is_label(name) {
-            return Err(Error::usage(format!("`{name}` cannot be the `name` of an entry for `{namespace}:{package}`"))
-                .hint("use small letters, digits and `-`, and begin with a letter or digit"));
-        }
+        name_of(entry)?;
         if found.named.insert(name, entry).is_some() {
-            return Err(Error::usage(format!("two entries for `{namespace}:{package}` have the name `{name}`"))
-                .hint("give each a name of its own"));
+            return Err(twice(entry, name));
         }
     }
     Ok(found)
+}
+
+/// The name of an entry, if it has one. Fails when it is none.
+pub fn name_of(entry: &HostInterface) -> Result<Option<&str>> {
+    match entry.name.as_deref().filter(|name| !name.is_empty()) {
+        Some(name) if !is_label(name) => {
+            let package = format!("{}:{}", entry.namespace, entry.package);
+            Err(Error::usage(format!("`{name}` cannot be the `name` of an entry for `{package}`"))
+                .hint("use small letters, digits and `-`, and begin with a letter or digit"))
+        }
+        name => Ok(name),
+    }
+}
+
+/// The error for a name that two entries have.
+pub fn twice(entry: &HostInterface, name: &str) -> Error {
+    let package = format!("{}:{}", entry.namespace, entry.package);
+    Error::usage(format!("two entries for `{package}` have the name `{name}`")).hint("give each a name of its own")
 }
 
 /// Entries by their names.

@@ -8,6 +8,8 @@ use wasmtime::component::{HasData, Linker, LinkerInstance};
 use super::bindings::wasi::logging::logging;
 use super::entry;
 use crate::error::Result;
+use crate::runtime::caller::for_caller;
+use crate::runtime::guest::Guest;
 use crate::runtime::observer::{CallId, Level, Observer, Output, Stream};
 use crate::runtime::workload::{Component, Workload};
 
@@ -50,15 +52,15 @@ pub fn link<T: Send + 'static>(linker: &mut Linker<T>, speaker: fn(&mut T) -> Sp
     logging::add_to_linker::<T, Speakers>(linker, speaker)
 }
 
-/// Puts the interface into a linker's instance, for a store that holds several components: `speaker`
-/// finds the one that calls.
-pub fn link_personal<T: Send + 'static>(
-    instance: &mut LinkerInstance<'_, T>,
-    speaker: impl for<'a> Fn(&'a mut T) -> Speaker<'a> + Copy + Send + Sync + 'static,
+/// Puts the interface into a linker's instance, for a store that holds several components or has several
+/// calls: `speaker` finds the one that calls.
+pub fn link_personal<S: Send + 'static>(
+    instance: &mut LinkerInstance<'_, Guest<S>>,
+    speaker: impl for<'a> Fn(&'a mut Guest<S>) -> Speaker<'a> + Copy + Send + Sync + 'static,
 ) -> wasmtime::Result<()> {
     type Message = (logging::Level, String, String);
-    instance.func_wrap("log", move |mut store: StoreContextMut<'_, T>, (level, context, text): Message| {
-        logging::Host::log(&mut speaker(store.data_mut()), level, context, text)
+    instance.func_wrap("log", move |mut store: StoreContextMut<'_, Guest<S>>, (level, context, text): Message| {
+        for_caller(&mut store, |guest| logging::Host::log(&mut speaker(guest), level, context, text))
     })
 }
 

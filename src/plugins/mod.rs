@@ -180,22 +180,16 @@ impl Capabilities for Installed {
     type ForComponent = ForComponent;
 
     fn link(linker: &mut Linker<GuestOf<Self>>) -> wasmtime::Result<()> {
-        keyvalue::host::link(linker, |guest| View { state: &guest.capabilities.0.keyvalue, table: &mut guest.table })?;
-        keyvalue::draft2::link(linker, |guest| View {
-            state: &guest.capabilities.0.keyvalue,
-            table: &mut guest.table,
-        })?;
-        blobstore::host::link(linker, |guest| View {
-            state: &guest.capabilities.0.blobstore,
-            table: &mut guest.table,
-        })?;
+        keyvalue::host::link(linker, buckets)?;
+        keyvalue::draft2::link(linker, buckets)?;
+        blobstore::host::link(linker, blobs)?;
         config::link(linker, |guest| View { state: &guest.capabilities.0.config, table: &mut guest.table })?;
         logging::link(linker, |guest| logging::Speaker {
             state: &guest.capabilities.0.logging,
             call: guest.output.call(),
         })?;
         otel::link(linker, |guest| otel::Recorder(&guest.capabilities.0.otel))?;
-        messaging::host::link(linker, |guest| View { state: &guest.capabilities.0.messaging, table: &mut guest.table })
+        messaging::host::link(linker, messages)
     }
 
     const PERSONAL: &'static [&'static str] = &[
@@ -229,6 +223,34 @@ impl Capabilities for Installed {
         }
     }
 
+    fn link_label(linker: &mut Linker<GuestOf<Self>>, label: &str, interface: &str) -> wasmtime::Result<bool> {
+        let (name, version) = interface.split_once('@').unwrap_or((interface, ""));
+        let (package, part) = name.split_once('/').unwrap_or((name, ""));
+        let of: Arc<str> = label.into();
+        match (package, part, version) {
+            ("wasi:keyvalue", "store" | "atomics" | "batch", "0.2.0-draft") => {
+                keyvalue::host::link_label(&mut linker.instance(label)?, part, buckets, of)?;
+            }
+            ("wasi:keyvalue", "store" | "atomics" | "batch", "0.2.0-draft2") => {
+                keyvalue::draft2::link_label(&mut linker.instance(label)?, part, buckets, of)?;
+            }
+            ("wasi:blobstore", "blobstore", "0.2.0-draft") => {
+                blobstore::host::link_label(&mut linker.instance(label)?, blobs, of)?;
+            }
+            ("wasi:config", "store", "0.2.0-rc.1") | ("wasi:config", "runtime", "0.2.0-draft") => {
+                config::link_personal(&mut linker.instance(label)?, name, move |guest: &mut GuestOf<Self>| {
+                    let state = guest.capabilities.0.config.of_label(&of);
+                    View { state, table: &mut guest.table }
+                })?;
+            }
+            ("wasmcloud:messaging", "consumer", version) if version.starts_with("0.2.") => {
+                messaging::host::link_label(&mut linker.instance(label)?, messages, of)?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     fn configure(
         &self,
         workload: &Workload,
@@ -252,7 +274,27 @@ pub struct ForComponent(Arc<Configured>);
 
 /// What the capabilities keep in a store: one handle, and what the plugins keep for themselves.
 #[allow(unnameable_types, reason = "part of `embed::Guest`, which is opaque")]
-pub struct ForStore(Arc<Configured>, States);
+pub struct ForStore(Arc<Configured>, States, Option<Box<messaging::ForComponent>>);
+
+impl ForStore {
+    /// Has the answer to the message that the instance handles go back the way that the message came.
+    pub(crate) fn answer_through(&mut self, subject: &str, broker: &Arc<dyn messaging::Broker>) {
+        self.2 = self.0.messaging.answering(subject, broker).map(Box::new);
+    }
+}
+
+fn buckets(guest: &mut GuestOf<Installed>) -> View<'_, keyvalue::ForComponent> {
+    View { state: &guest.capabilities.0.keyvalue, table: &mut guest.table }
+}
+
+fn blobs(guest: &mut GuestOf<Installed>) -> View<'_, blobstore::ForComponent> {
+    View { state: &guest.capabilities.0.blobstore, table: &mut guest.table }
+}
+
+fn messages(guest: &mut GuestOf<Installed>) -> View<'_, messaging::ForComponent> {
+    let ForStore(configured, _, answering) = &guest.capabilities;
+    View { state: answering.as_deref().unwrap_or(&configured.messaging), table: &mut guest.table }
+}
 
 struct Configured {
     keyvalue: keyvalue::ForComponent,
@@ -268,7 +310,7 @@ impl capability::ForComponent for ForComponent {
     type ForStore = ForStore;
 
     fn for_store(&self) -> ForStore {
-        ForStore(self.0.clone(), host_plugin::states(&self.0.plugins))
+        ForStore(self.0.clone(), host_plugin::states(&self.0.plugins), None)
     }
 }
 

@@ -329,8 +329,8 @@ pub struct HostInterface {
     #[serde(default)]
     #[schemars(extend("examples" = [{"subscriptions": "tasks.>"}]))]
     pub config: BTreeMap<String, String>,
-    /// The identifier that a component opens to get what this entry configures. Needed for each
-    /// entry where a package has several.
+    /// The identifier that a component opens, or the name under which it imports the interface, to get
+    /// what this entry configures. Needed for each entry where a package has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["orders"]))]
     pub name: Option<String>,

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tracing::Instrument;
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem, Type};
 use wasmtime::component::{Component as Compiled, Linker, Val};
 
@@ -15,8 +16,10 @@ use super::compose::Link;
 use super::cpu;
 use super::engine::Engine;
 use super::fault;
+use super::observer::CallId;
 use super::prepare::Prepared;
 use super::stdio::CallOutput;
+use super::trace;
 
 /// The components that a service may call, as they are now: an edit of one replaces it for the calls
 /// that come, and the service goes on.
@@ -166,13 +169,17 @@ impl<C: Capabilities> Call<C> {
             return self.failed(kind, "the component is not there any more".into(), results);
         };
         let output = callee.output();
+        let span = trace::called(&callee.name, &self.interface, &self.function);
+        output.serve(CallId::next(trace::id(&span)));
         let limit = callee.limits.request_time;
-        let call = cpu::held(callee.cpu(), Box::pin(self.call(&callee, &output, arguments, results)));
+        let call = self.call(&callee, &output, arguments, results).instrument(span.clone());
+        let call = cpu::held(callee.cpu(), Box::pin(call));
         let error = match tokio::time::timeout(limit, call).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
             Err(_) => wasmtime::Error::msg(format!("no end within {} seconds", limit.as_secs_f64())),
         };
+        trace::record_error(&span, "component_failed");
         let what = format!("{}#{}, called by the service,", self.interface, self.function);
         let fault = fault::describe(&callee.name, what, &error, output.finish());
         let reason = fault.reason.clone();
@@ -189,7 +196,8 @@ impl<C: Capabilities> Call<C> {
         results: &mut [Val],
     ) -> wasmtime::Result<()> {
         let mut store = callee.store(output)?;
-        let instance = callee.pre().instantiate_async(&mut store).await?;
+        let instantiated = callee.pre().instantiate_async(&mut store).instrument(trace::instantiate(&callee.name));
+        let instance = instantiated.await?;
         let missing = || wasmtime::Error::msg(format!("it does not export `{}#{}`", self.interface, self.function));
         let interface = instance.get_export_index(&mut store, None, &self.interface).ok_or_else(missing)?;
         let index = instance.get_export_index(&mut store, Some(&interface), &self.function).ok_or_else(missing)?;

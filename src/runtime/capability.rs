@@ -37,6 +37,12 @@ pub trait Capabilities: Send + Sync + 'static {
     where
         Self: Sized;
 
+    /// Puts an interface into the linker under a name that a component has chosen for it, its label: what comes
+    /// this way is for what the workload has named so. `false`: it is no interface of the capabilities.
+    fn link_label(linker: &mut Linker<GuestOf<Self>>, label: &str, interface: &str) -> wasmtime::Result<bool>
+    where
+        Self: Sized;
+
     /// Validates the workload's configuration for one of its components.
     fn configure(
         &self,

@@ -7,6 +7,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::caller::Callers;
 use super::http::outgoing::Outgoing;
 use super::network::sockets::{self, Sockets};
 use super::stdio::CallOutput;
@@ -33,6 +34,8 @@ pub struct Guest<S> {
     /// The same for the other members of a composed component, in their order. All that is above
     /// belongs to the first member, or to all of them (the table, the limits).
     pub(crate) others: Vec<Own<S>>,
+    /// For whom each task of the guest works; `None` where the instance has one call at a time.
+    pub(crate) callers: Option<Callers>,
 }
 
 /// What one member of a composed component has for itself.

@@ -5,6 +5,7 @@
 //! [`engine::Engine`] and [`workload::Workload`], then [`prepare`] and [`http`].
 
 pub mod callee;
+pub mod caller;
 pub mod capability;
 pub mod compose;
 pub mod cpu;

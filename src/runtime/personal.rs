@@ -14,6 +14,7 @@ use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::sockets::network::IpAddressFamily;
 use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
 
+use super::caller;
 use super::capability::{Capabilities, GuestOf};
 use super::guest::Guest;
 use super::network::sockets;
@@ -97,13 +98,15 @@ pub fn link<C: Capabilities>(
         "wasi:http/outgoing-handler" => instance.func_wrap("handle", move |mut store: Call<'_, C>, arguments| {
             let (request, options): (Resource<types::OutgoingRequest>, Option<Resource<types::RequestOptions>>) =
                 arguments;
-            let mut view = store.data_mut().http_of(member);
-            let sent: Result<Resource<types::FutureIncomingResponse>, types::ErrorCode> =
-                match outgoing_handler::Host::handle(&mut view, request, options) {
-                    Ok(response) => Ok(response),
-                    Err(error) => Err(types::Host::convert_error_code(&mut view, error)?),
-                };
-            Ok((sent,))
+            caller::for_caller(&mut store, |guest| {
+                let mut view = guest.http_of(member);
+                let sent: Result<Resource<types::FutureIncomingResponse>, types::ErrorCode> =
+                    match outgoing_handler::Host::handle(&mut view, request, options) {
+                        Ok(response) => Ok(response),
+                        Err(error) => Err(types::Host::convert_error_code(&mut view, error)?),
+                    };
+                Ok((sent,))
+            })
         }),
         name => C::link_personal(instance, name, member),
     }

@@ -8,9 +8,9 @@ use wasmtime_wasi::cli::{WasiCli, WasiCliCtxView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemCtxView};
 use wasmtime_wasi::p3::bindings::cli::{environment, stderr, stdout};
 use wasmtime_wasi::p3::bindings::filesystem::preopens;
-use wasmtime_wasi_http::p3::bindings::http::client;
-use wasmtime_wasi_http::{WasiHttp, WasiHttpCtxView};
+use wasmtime_wasi_http::WasiHttpCtxView;
 
+use super::caller;
 use super::guest::Guest;
 use super::network::sockets::View;
 use super::network::wasi3;
@@ -68,9 +68,7 @@ pub fn link<S: Send + 'static>(
         "wasi:sockets/types" | "wasi:sockets/ip-name-lookup" => {
             wasi3::link_personal(instance, name, of_member!(member, sockets_at -> View)?)
         }
-        "wasi:http/client" => {
-            client::add_to_linker_instance::<_, WasiHttp>(instance, of_member!(member, http_at -> WasiHttpCtxView)?)
-        }
+        "wasi:http/client" => caller::link_client(instance, of_member!(member, http_at -> WasiHttpCtxView)?),
         other => Err(wasmtime::Error::msg(format!("`{other}` of WASI 0.3 belongs to no member"))),
     }
 }

@@ -12,6 +12,7 @@ use wasmtime::{Store, StoreLimitsBuilder, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx};
 use wasmtime_wasi_http::WasiHttpCtx;
 
+use super::caller;
 use super::capability::{Capabilities, ForComponent, GuestOf};
 use super::compose::Personal;
 use super::cpu::{CpuShare, Shares};
@@ -43,6 +44,34 @@ pub fn linker<C: Capabilities>(engine: &Engine) -> Result<Linker<GuestOf<C>>> {
         .and_then(|()| C::link(&mut linker));
     linked.map_err(|error| Error::bug("the host's interfaces do not fit together").cause(format!("{error:#}")))?;
     Ok(linker)
+}
+
+/// The linker with what a component has for itself: imports under names of its own; and where several requests
+/// share an instance, functions that know for which they are called. `None`: nothing of that.
+fn own_linker<C: Capabilities>(
+    linker: &Linker<GuestOf<C>>,
+    compiled: &Compiled,
+    shares: bool,
+) -> wasmtime::Result<Option<Linker<GuestOf<C>>>> {
+    let kind = compiled.component_type();
+    let labelled = kind.imports(compiled.engine()).filter_map(|(name, item)| Some((name, item.implements?)));
+    let labelled: Vec<(String, String)> =
+        labelled.map(|(name, interface)| (name.to_string(), interface.to_string())).collect();
+    if labelled.is_empty() && !shares {
+        return Ok(None);
+    }
+    let mut linker = linker.clone();
+    linker.allow_shadowing(true);
+    for (label, interface) in labelled {
+        // What belongs to the component alone is the same under any name.
+        if !C::link_label(&mut linker, &label, &interface)? && personal::is_personal::<C>(&interface) {
+            personal::link::<C>(&mut linker.instance(&label)?, &interface, 0)?;
+        }
+    }
+    if shares {
+        caller::link::<C>(&mut linker, compiled)?;
+    }
+    Ok(Some(linker))
 }
 
 /// A component that can be instantiated.
@@ -117,7 +146,9 @@ impl<C: Capabilities> Prepared<C> {
         component: &Component,
         compiled: &Compiled,
     ) -> Result<Self, PrepareError> {
-        let pre = around.linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
+        let shares = around.limits.with_concurrency(component.max_concurrency).concurrency > 1;
+        let own = own_linker::<C>(around.linker, compiled, shares).map_err(PrepareError::Link)?;
+        let pre = own.as_ref().unwrap_or(around.linker).instantiate_pre(compiled).map_err(PrepareError::Link)?;
         Self::with_members(around, workload, &[component], pre, Role::Component)
     }
 
@@ -129,7 +160,8 @@ impl<C: Capabilities> Prepared<C> {
         linker: &Linker<GuestOf<C>>,
         compiled: &Compiled,
     ) -> Result<Self, PrepareError> {
-        let pre = linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
+        let own = own_linker::<C>(linker, compiled, false).map_err(PrepareError::Link)?;
+        let pre = own.as_ref().unwrap_or(linker).instantiate_pre(compiled).map_err(PrepareError::Link)?;
         Self::with_members(around, workload, &[component], pre, Role::Service)
     }
 
@@ -261,6 +293,7 @@ impl<C: Capabilities> Prepared<C> {
             output: output.clone(),
             capabilities,
             others,
+            callers: None,
         };
         let mut store = Store::new(self.engine.wasmtime(), guest);
         store.limiter(|guest| &mut guest.limits);

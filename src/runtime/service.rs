@@ -18,9 +18,10 @@ use super::capability::{Capabilities, GuestOf};
 use super::cpu;
 use super::fault;
 use super::network::loopback::{Loopback, STARTING};
-use super::observer::{ServiceRecord, ServiceState};
+use super::observer::{CallId, ServiceRecord, ServiceState};
 use super::prepare::Prepared;
 use super::stdio::CallOutput;
+use super::trace;
 
 /// The pause before a service is started again; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -284,6 +285,9 @@ impl<C: Capabilities> Life<C> {
             self.tell(ServiceState::Starting);
             let begun = Instant::now();
             let output = self.service.component.output();
+            // Not around what the service does: a trace that grows for months is of no use to anybody.
+            let span = trace::service(&self.service.component.name, self.service.generation);
+            output.serve(CallId::next(trace::id(&span)));
             let run = self.service.run(&output, || self.tell(ServiceState::Running));
             // Those who wait for it are told when it does not listen where they wanted to.
             let forsake = async {
@@ -311,6 +315,8 @@ impl<C: Capabilities> Life<C> {
                     reason
                 }
             };
+            trace::record_error(&span, "service_failed");
+            drop(span);
             if begun.elapsed() >= WELL {
                 failures = 0;
             }

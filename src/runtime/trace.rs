@@ -85,6 +85,37 @@ pub fn guest(function: &'static str, component: &str) -> Span {
     debug_span!(target: TARGET, "guest", otel.name = function, otel.kind = "internal", wash.component = component)
 }
 
+/// A call that a service makes to a component of its workload. It begins a trace: the service itself may
+/// run for months, and nothing is below it.
+pub fn called(component: &str, interface: &str, function: &str) -> Span {
+    debug_span!(
+        target: TARGET,
+        parent: None,
+        "call",
+        otel.name = display(format_args!("{interface}#{function}")),
+        otel.kind = "internal",
+        otel.status_code = Empty,
+        rpc.service = interface,
+        rpc.method = function,
+        wash.component = component,
+        error.type = Empty,
+    )
+}
+
+/// One run of a service, from its start to its end. What the service says belongs to it.
+pub fn service(component: &str, generation: u64) -> Span {
+    debug_span!(
+        target: TARGET,
+        parent: None,
+        "service",
+        otel.kind = "internal",
+        otel.status_code = Empty,
+        wash.component = component,
+        wash.generation = generation,
+        error.type = Empty,
+    )
+}
+
 /// A request that a guest sends.
 pub fn outgoing<B>(request: &Request<B>) -> Span {
     let span = debug_span!(

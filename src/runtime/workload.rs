@@ -142,8 +142,8 @@ pub struct HostInterface {
     pub namespace: String,
     /// e.g. `messaging`
     pub package: String,
-    /// The identifier that a component opens to get what this entry configures, where there are
-    /// several for one package; e.g. `sessions`.
+    /// The identifier that a component opens, or the name under which it imports the interface, to get
+    /// what this entry configures, where there are several for one package; e.g. `sessions`.
     pub name: Option<String>,
     /// e.g. `consumer`, `handler`; empty: all of the package.
     pub interfaces: Vec<String>,

@@ -24,6 +24,9 @@ const QUIET: Duration = Duration::from_secs(60);
 /// The longest answer of a collector that is read, in bytes.
 const LONGEST_ANSWER: usize = 1 << 20;
 
+/// What helps where a certificate cannot be used.
+const CORRECT: &str = "correct OTEL_EXPORTER_OTLP_CERTIFICATE and its relatives, or unset them";
+
 /// The collector of one signal.
 #[derive(Debug)]
 pub struct Collector {
@@ -100,8 +103,12 @@ impl HttpClient for Collector {
 fn client(otlp: &Otlp) -> Result<reqwest::Client> {
     let mut trusted = Vec::new();
     if let Some(path) = &otlp.certificate {
-        let bundle = Certificate::from_pem_bundle(&read(path)?);
-        trusted = bundle.context(|| format!("there is no certificate in `{}`", path.display()))?;
+        let nothing = || format!("there is no certificate in `{}`", path.display());
+        trusted = Certificate::from_pem_bundle(&read(path)?).context(nothing)?;
+        // A file without any is no error to the library, and would be trusted to have said something.
+        if trusted.is_empty() {
+            return Err(Error::failed(nothing()).hint(CORRECT));
+        }
     }
     let identity = match &otlp.client_certificate {
         None => None,
@@ -141,7 +148,7 @@ fn client(otlp: &Otlp) -> Result<reqwest::Client> {
 fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path)
         .context(|| format!("cannot read `{}`, a certificate for OTLP", path.display()))
-        .map_err(|error: Error| error.hint("correct OTEL_EXPORTER_OTLP_CERTIFICATE and its relatives, or unset them"))
+        .map_err(|error: Error| error.hint(CORRECT))
 }
 
 fn compressed(body: &[u8]) -> std::io::Result<Bytes> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::support::collector::Collector;
 use crate::support::dev::request;
 use crate::support::s3::FakeS3;
 use crate::support::{Dev, Sandbox, Server, guests, servers, write};
@@ -294,6 +295,67 @@ fn projects_with_prefixes_of_their_own_do_not_hear_each_other_on_the_same_server
     assert_eq!(started.each_mut().map(Dev::wait), [130, 130]);
 }
 
+/// A project whose worker is given few messages at one time, in memory or through NATS, and what its host
+/// records.
+fn held_back(sandbox: &Sandbox, nats: Option<&Server>, config: &str) -> (Collector, Dev) {
+    let carried = nats.map(|nats| format!("url: '{}', ", nats.url())).unwrap_or_default();
+    let config = format!("{carried}subscriptions: 'tasks.>', {config}");
+    let root = shop_with_worker(sandbox, if nats.is_some() { "nats" } else { "memory" }, &config);
+    let collector = Collector::start();
+    let mut command = sandbox.wash(["dev", "-o", "json", "--port", "0"]);
+    command.current_dir(root).env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()).env("OTEL_BLRP_SCHEDULE_DELAY", "20");
+    let mut dev = Dev::start(command);
+    dev.ready();
+    (collector, dev)
+}
+
+#[test]
+fn messages_that_wait_longer_than_they_may_are_thrown_away_and_said() {
+    let server = Server::nats();
+    for nats in [None, Some(&server)] {
+        let sandbox = Sandbox::new();
+        let (collector, dev) = held_back(&sandbox, nats, "max_in_flight: '1', admission_wait: 1s");
+        assert_eq!(dev.send("POST", "/publish?subject=tasks.first", "hold").status, 204);
+        dev.answers("/kv/messages/tasks.first", "hold");
+        for late in ["late1", "late2"] {
+            assert_eq!(dev.send("POST", &format!("/publish?subject=tasks.{late}"), "x").status, 204);
+        }
+        // Counted at the first, second, fourth, …
+        for count in 1..=2 {
+            collector.log(&format!(
+                "{count} messages thrown away so far: `worker` was busy for longer than 1 s (`admission_wait`)"
+            ));
+        }
+        assert_eq!(dev.send("PUT", "/kv/messages/go", "").status, 204);
+        assert_eq!(dev.send("POST", "/request?subject=tasks.next&timeout=20000", "hi").body, "echo:hi");
+        for late in ["late1", "late2"] {
+            assert_eq!(dev.get(&format!("/kv/messages/tasks.{late}")).status, 404);
+        }
+        dev.stop();
+    }
+}
+
+#[test]
+fn no_more_messages_are_handled_at_one_time_than_the_settings_say() {
+    let server = Server::nats();
+    for nats in [None, Some(&server)] {
+        let sandbox = Sandbox::new();
+        let (_collector, dev) = held_back(&sandbox, nats, "max_in_flight: '2'");
+        for number in 1..=6 {
+            assert_eq!(dev.send("POST", &format!("/publish?subject=tasks.m{number}"), "hold").status, 204);
+        }
+        dev.answers("/kv/messages/in-flight.2", "2");
+        assert_eq!(dev.get("/kv/messages/begun").body, "2", "the others wait");
+        assert_eq!(dev.send("PUT", "/kv/messages/go", "").status, 204);
+        dev.answers("/kv/messages/ended", "6");
+        for number in 1..=6 {
+            let in_flight: u32 = dev.get(&format!("/kv/messages/in-flight.{number}")).body.parse().unwrap();
+            assert!(in_flight <= 2, "{in_flight} at one time");
+        }
+        dev.stop();
+    }
+}
+
 #[test]
 fn handlers_subscribe_again_when_nats_was_away() {
     let mut nats = Server::nats();
@@ -443,13 +505,17 @@ fn watched(sandbox: &Sandbox, settings: &str) -> PathBuf {
 }
 
 #[test]
-fn a_component_is_told_of_changes_in_memory_and_in_a_folder() {
-    for settings in ["", "  wasi_keyvalue_path: data\n"] {
+fn a_component_is_told_of_changes_in_every_backend() {
+    let (nats, redis) = (Server::nats(), Server::redis());
+    let on_nats = format!("  wasi_keyvalue_nats_url: {}\n", nats.url());
+    let on_redis = format!("  wasi_keyvalue_redis_url: {}\n", redis.url());
+    for settings in ["", "  wasi_keyvalue_path: data\n", &on_nats, &on_redis] {
         let sandbox = Sandbox::new();
-        let mut dev = sandbox.dev(&watched(&sandbox, settings), &[]);
+        let root = watched(&sandbox, settings);
+        let mut dev = sandbox.dev(&root, &[]);
         dev.ready();
         assert_eq!(dev.send("PUT", "/kv/cart/a", "1").status, 204);
-        assert_eq!(next_line(&mut dev), "a is 1, now 1");
+        assert_eq!(next_line(&mut dev), "a is 1, now 1", "{settings}");
         assert_eq!(dev.send("POST", "/incr/cart/a?by=2", "").body, "3");
         assert_eq!(next_line(&mut dev), "a is 3, now 3");
         assert_eq!(dev.request("DELETE", "/kv/cart/a", None, &[]).status, 204);
@@ -460,6 +526,33 @@ fn a_component_is_told_of_changes_in_memory_and_in_a_folder() {
         assert_eq!(dev.wait_for("fault")["what"], "on-set of `b`");
         assert_eq!(dev.send("POST", "/incr2/cart/n?by=-4", "").body, "-4");
         assert_eq!(next_line(&mut dev), "n is -4, now -4");
+        // A new version goes on, and is told once.
+        write(&root.join("input.wasm"), guests::probe_version(2));
+        dev.ready();
+        for value in ["7", "8"] {
+            assert_eq!(dev.send("PUT", "/kv/cart/a", value).status, 204);
+            assert_eq!(next_line(&mut dev), format!("a is {value}, now {value}"), "{settings}");
+        }
+        dev.stop();
+    }
+}
+
+#[test]
+fn a_lost_server_of_a_watcher_takes_nothing_down() {
+    for mut server in [Server::nats(), Server::redis()] {
+        let key = if server.url().starts_with("nats") { "nats" } else { "redis" };
+        let sandbox = Sandbox::new();
+        let root = watched(&sandbox, &format!("  wasi_keyvalue_{key}_url: {}\n", server.url()));
+        server.stop();
+        let mut dev = sandbox.dev(&root, &[]);
+        dev.ready();
+        assert!(dev.send("PUT", "/kv/cart/a", "1").status >= 500);
+        server.start_again();
+        accepts(&dev, "/kv/cart/a", "2");
+        server.stop();
+        assert_eq!(dev.get("/version").status, 200, "the component still serves");
+        server.start_again();
+        accepts(&dev, "/kv/cart/a", "3");
         dev.stop();
     }
 }
@@ -468,17 +561,6 @@ fn a_component_is_told_of_changes_in_memory_and_in_a_folder() {
 fn next_line(dev: &mut Dev) -> String {
     let output = dev.wait_for_event("output", |event| event["component"] == "watcher" && event["stream"] == "stdout");
     output["line"].as_str().unwrap().to_string()
-}
-
-#[test]
-fn a_watcher_of_data_on_a_server_is_refused() {
-    let nats = Server::nats();
-    let sandbox = Sandbox::new();
-    let root = watched(&sandbox, &format!("  wasi_keyvalue_nats_url: {}\n", nats.url()));
-    let mut dev = sandbox.dev(&root, &[]);
-    let error = dev.wait_for("not-ready")["error"].to_string();
-    assert!(error.contains("`watcher` exports `wasi:keyvalue/watcher`") && error.contains("in a folder"), "{error}");
-    dev.stop();
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod dev_control;
 mod dev_edits;
 mod dev_generations;
 mod dev_guests;
+mod dev_labels;
 mod dev_links;
 mod dev_misbehaving;
 mod dev_pool;

@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use crate::support::collector::{Collector, attribute, hex};
-use crate::support::upstream::Upstream;
+use crate::support::upstream::{Upstream, cert_path};
 use crate::support::{Dev, Sandbox, Server, guests, run};
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -43,6 +43,10 @@ fn observed_guest(component: &[u8], settings: &str, variables: &[(&str, &str)]) 
 
 fn is(span: &Span, kind: SpanKind) -> bool {
     span.kind == kind as i32
+}
+
+fn begins_a_trace(span: &Span) -> bool {
+    span.parent_span_id.iter().all(|byte| *byte == 0)
 }
 
 /// The span of a request to this path.
@@ -255,6 +259,72 @@ fn json_and_compression_are_spoken_and_headers_stay_secret() {
 }
 
 #[test]
+fn a_collector_with_an_authority_of_its_own_is_sent_everything_over_tls() {
+    let collector = Collector::start_tls();
+    let (_sandbox, mut command) = project(&guests::probe(), "");
+    command
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())
+        .env("OTEL_EXPORTER_OTLP_CERTIFICATE", cert_path("ca.pem"))
+        .env("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", cert_path("client.pem"))
+        .env("OTEL_EXPORTER_OTLP_CLIENT_KEY", cert_path("client-key.pem"))
+        .env("OTEL_BSP_SCHEDULE_DELAY", "20")
+        .env("OTEL_BLRP_SCHEDULE_DELAY", "20")
+        .env("OTEL_METRIC_EXPORT_INTERVAL", "50");
+    let mut dev = Dev::start(command);
+    dev.ready();
+    dev.get("/stdout?text=sealed");
+    request_to(&collector, "/stdout");
+    collector.log("sealed");
+    collector.wait("metrics", |all| (!all.metrics.is_empty()).then_some(()));
+    dev.stop();
+}
+
+#[test]
+fn a_collector_that_cannot_be_trusted_or_does_not_trust_us_is_sent_nothing_and_that_is_said() {
+    // Nobody has said whose its certificate is; then, that ours is signed by somebody else.
+    let stranger = [
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", cert_path("ca.pem")),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", cert_path("stranger-client.pem")),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", cert_path("stranger-client-key.pem")),
+    ];
+    for (variables, reason) in [(&[][..], "certificate"), (&stranger, "")] {
+        let collector = Collector::start_tls();
+        let (_sandbox, mut command) = project(&guests::probe(), "");
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()).env("OTEL_BSP_SCHEDULE_DELAY", "20");
+        command.envs(variables.iter().map(|(name, path)| (name, path)));
+        let mut dev = Dev::start(command);
+        dev.ready();
+        assert_eq!(dev.get("/stdout?text=sealed").status, 204, "requests do not notice");
+        let stderr = dev.stop();
+        let line = stderr.lines().find(|line| line.contains("to https://localhost:")).unwrap_or_default();
+        assert!(line.contains("cannot send") && line.contains(reason), "{stderr}");
+        assert!(collector.received().spans.is_empty());
+    }
+}
+
+#[test]
+fn certificates_for_a_collector_that_cannot_be_used_end_the_start() {
+    let sandbox = Sandbox::new();
+    let nothing = sandbox.path().join("nothing.pem");
+    crate::support::write(&nothing, "no certificate at all\n");
+    let client = cert_path("client.pem");
+    let missing = sandbox.path().join("missing.pem");
+    for (variables, words) in [
+        (vec![("CERTIFICATE", &nothing)], "there is no certificate in"),
+        (vec![("CERTIFICATE", &missing)], "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+        (vec![("CLIENT_CERTIFICATE", &client)], "needs its key"),
+        (vec![("CLIENT_CERTIFICATE", &client), ("CLIENT_KEY", &nothing)], "are no certificate with its key"),
+    ] {
+        let (_sandbox, mut command) = project(&guests::probe(), "");
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:4318");
+        command.envs(variables.iter().map(|(name, path)| (format!("OTEL_EXPORTER_OTLP_{name}"), path)));
+        let output = run(&mut command);
+        assert_ne!(output.code, 0, "{variables:?}");
+        assert!(output.stderr.contains(words), "{words}: {}", output.stderr);
+    }
+}
+
+#[test]
 fn without_a_collector_nothing_is_recorded() {
     let (_sandbox, mut command) = project(&guests::probe(), "");
     command.env("OTEL_SERVICE_NAME", "shop").env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
@@ -396,6 +466,112 @@ fn calls_of_capabilities_are_spans_of_the_call() {
         assert_eq!(attribute(&call.attributes, "db.namespace"), place);
         assert!(!format!("{call:?}").contains("secret"), "keys are not recorded");
     }
+    dev.stop();
+}
+
+#[test]
+fn what_a_shared_instance_does_belongs_to_the_request_that_it_is_done_for() {
+    let upstream = Upstream::start();
+    let settings =
+        format!("dev: {{pool_size: 1, max_concurrency: 8, allowed_host_loopback_ports: [{}]}}\n", upstream.port());
+    let (_sandbox, collector, mut dev) = observed_guest(&guests::probe3(), &settings, &[]);
+    let parents = ["1", "2", "3"].map(|digit| format!("00-{}-b7ad6b7169203331-01", digit.repeat(32)));
+    std::thread::scope(|scope| {
+        for (name, parent) in ["a", "b", "c"].iter().zip(&parents) {
+            let (dev, path) = (&dev, format!("/murmur?{name}"));
+            scope.spawn(move || {
+                assert_eq!(dev.request("GET", &path, None, &[("traceparent", parent)]).body, "murmured");
+            });
+        }
+    });
+    for _ in 0..3 {
+        dev.wait_for("request");
+    }
+    // What was said comes before it.
+    let events = dev.events();
+    for (name, digit) in ["a", "b", "c"].iter().zip(["1", "2", "3"]) {
+        let trace = digit.repeat(32);
+        let of_trace = |span: &Span| hex(&span.trace_id) == trace && is(span, SpanKind::Server);
+        let request = collector.span("the request", of_trace).data;
+        child(&collector, &request, "handle");
+        for line in ["first", "second"] {
+            let record = collector.log(&format!("{name} {line}"));
+            assert_eq!((hex(&record.trace_id), &record.span_id), (trace.clone(), &request.span_id), "{name} {line}");
+            let said = format!("{name} {line}");
+            let shown = events.iter().find(|event| event["line"] == said).expect("the line is an event");
+            assert_eq!(shown["trace_id"], trace);
+        }
+    }
+    // While another request is there, one sends a request of its own.
+    let fetch = format!("/fetch?http://127.0.0.1:{}/headers", upstream.port());
+    let answer = dev.request("GET", &fetch, None, &[("traceparent", PARENT)]);
+    let handle = child(&collector, &request_to(&collector, "/fetch"), "handle");
+    let sent = child(&collector, &handle, "GET");
+    assert!(is(&sent, SpanKind::Client) && hex(&sent.trace_id) == TRACE);
+    let traceparent = format!("traceparent: 00-{TRACE}-{}-01", hex(&sent.span_id));
+    assert!(answer.body.contains(&traceparent), "{traceparent} in {}", answer.body);
+    dev.stop();
+}
+
+#[test]
+fn a_call_of_a_service_is_a_trace_of_its_own_with_what_the_component_says_in_it() {
+    let collector = Collector::start();
+    let settings = "dev:\n  service_file: scheduler.wasm\n  components: [{name: tasks, file: tasks.wasm}]\n";
+    let (sandbox, mut command) = project(&guests::probe(), settings);
+    crate::support::write(&sandbox.path().join("probe/scheduler.wasm"), guests::scheduler());
+    crate::support::write(&sandbox.path().join("probe/tasks.wasm"), guests::tasks());
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url());
+    command.env("OTEL_BSP_SCHEDULE_DELAY", "20").env("OTEL_BLRP_SCHEDULE_DELAY", "20");
+    let mut dev = Dev::start(command);
+    dev.ready();
+    let ask = |line: &str| {
+        dev.request("GET", &format!("/tcp?to=127.0.0.1:7000&text={line}%0A"), None, &[("traceparent", PARENT)])
+    };
+    assert_eq!(ask("work%20parcel").body, "Ok(\"done: parcel of 3\")");
+    assert!(ask("work%20trap").body.starts_with("Err("));
+    let calls = collector.wait("two calls", |all| {
+        let calls = all.spans.iter().filter(|span| span.name == "test:tasks/tasks@0.1.0#work").cloned();
+        let calls: Vec<_> = calls.collect();
+        (calls.len() == 2).then_some(calls)
+    });
+    for call in &calls {
+        assert!(is(call, SpanKind::Internal) && begins_a_trace(call) && hex(&call.trace_id) != TRACE);
+        assert_eq!(attribute(&call.attributes, "wash.component"), "tasks");
+        child(&collector, call, "instantiate");
+    }
+    assert_ne!(calls[0].trace_id, calls[1].trace_id);
+    let failed: Vec<bool> =
+        calls.iter().map(|call| call.status.as_ref().is_some_and(|status| status.code == 2)).collect();
+    assert_eq!(failed, [false, true]);
+    for (line, call) in ["acting on parcel", "acting on trap"].iter().zip(&calls) {
+        let record = collector.log(line);
+        assert_eq!((&record.trace_id, &record.span_id), (&call.trace_id, &call.span_id));
+    }
+    let fault = collector.wait("the trap", |all| {
+        all.logs.iter().find(|record| !attribute(&record.attributes, "exception.message").is_empty()).cloned()
+    });
+    assert_eq!(fault.span_id, calls[1].span_id);
+    dev.stop();
+}
+
+#[test]
+fn what_a_service_says_belongs_to_its_run_and_its_requests_carry_a_context() {
+    let (upstream, collector) = (Upstream::start(), Collector::start());
+    let fetch = format!("fetch http://127.0.0.1:{}/headers", upstream.port());
+    let settings =
+        format!("dev:\n  allowed_host_loopback_ports: [{}]\n  environment: {{SERVICE: '{fetch}'}}\n", upstream.port());
+    let (_sandbox, mut command) = project(&guests::service(), &settings);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url());
+    command.env("OTEL_BSP_SCHEDULE_DELAY", "20").env("OTEL_BLRP_SCHEDULE_DELAY", "20");
+    let mut dev = Dev::start(command);
+    dev.wait_for_event("service", |event| event["state"] == "completed");
+    let run = collector.span("the run", |span| span.name == "service").data;
+    assert_eq!(attribute(&run.attributes, "wash.component"), "probe");
+    let sent = collector.span("the request", |span| is(span, SpanKind::Client) && span.name == "GET").data;
+    assert!(begins_a_trace(&sent) && sent.trace_id != run.trace_id, "a service may run for months");
+    let traceparent = format!("traceparent: 00-{}-{}-01", hex(&sent.trace_id), hex(&sent.span_id));
+    let line = collector.log(&traceparent);
+    assert_eq!((&line.trace_id, &line.span_id), (&run.trace_id, &run.span_id));
     dev.stop();
 }
 

@@ -19,13 +19,17 @@ use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
+use rustls::server::WebPkiClientVerifier;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 
 use super::PATIENCE;
+use super::upstream::{certificate, key};
 
 /// Takes what it is sent until it is dropped.
 pub struct Collector {
+    scheme: &'static str,
     address: SocketAddr,
     received: Arc<Log>,
     _stop: oneshot::Sender<()>,
@@ -65,6 +69,27 @@ impl<T> std::ops::Deref for Recorded<T> {
 
 impl Collector {
     pub fn start() -> Self {
+        Collector::start_with(None)
+    }
+
+    /// Speaks TLS, with the certificate of `tests/certs/server.pem`, to clients whose certificate the authority
+    /// of the tests has signed.
+    pub fn start_tls() -> Self {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate("ca.pem")).expect("the authority");
+        let provider = wash::internal::provider();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions of TLS")
+            .with_client_cert_verifier(verifier.expect("a verifier"))
+            .with_single_cert(vec![certificate("server.pem")], key("server-key.pem"))
+            .expect("the server's certificate");
+        Collector::start_with(Some(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    fn start_with(tls: Option<TlsAcceptor>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         listener.set_nonblocking(true).expect("a listener");
         let address = listener.local_addr().expect("its address");
@@ -75,16 +100,17 @@ impl Collector {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 tokio::select! {
-                    () = serve(listener, log) => {}
+                    () = serve(listener, tls, log) => {}
                     _ = stopped => {}
                 }
             });
         });
-        Collector { address, received, _stop: stop }
+        Collector { scheme, address, received, _stop: stop }
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let host = if self.scheme == "https" { "localhost" } else { "127.0.0.1" };
+        format!("{}://{host}:{}", self.scheme, self.address.port())
     }
 
     /// All that has come so far.
@@ -191,7 +217,7 @@ fn recorded<T>(resource: &Option<Resource>, scope: &str, data: T) -> Recorded<T>
     Recorded { resource, scope: scope.into(), data }
 }
 
-async fn serve(listener: TcpListener, log: Arc<Log>) {
+async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, log: Arc<Log>) {
     let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
     while let Ok((stream, _)) = listener.accept().await {
         let log = log.clone();
@@ -203,7 +229,17 @@ async fn serve(listener: TcpListener, log: Arc<Log>) {
                 Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::new())))
             }
         });
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        let tls = tls.clone();
+        tokio::spawn(async move {
+            let http = hyper::server::conn::http1::Builder::new();
+            match tls {
+                None => http.serve_connection(TokioIo::new(stream), service).await,
+                Some(tls) => match tls.accept(stream).await {
+                    Ok(stream) => http.serve_connection(TokioIo::new(stream), service).await,
+                    Err(_) => Ok(()),
+                },
+            }
+        });
     }
 }
 

@@ -113,6 +113,12 @@ pub fn missing_import() -> Vec<u8> {
     read("wasm32-wasip2/release/missing_import.wasm")
 }
 
+/// A core module that becomes a component with imports under names of its own: the linker of
+/// `wasm32-wasip2` does not know those yet.
+pub fn labels() -> Vec<u8> {
+    read("wasm32-wasip1/release/labels.wasm")
+}
+
 /// A core module, no component.
 pub fn core_module() -> Vec<u8> {
     read("wasm32-wasip1/release/core-module.wasm")
@@ -133,8 +139,8 @@ fn built() -> &'static Path {
         let lock = File::create(target.join("build.lock")).expect("a lock file");
         lock.lock().expect("the lock");
         for args in [
-            &["--target", "wasm32-wasip2", "--workspace", "--exclude", "core-module"][..],
-            &["--target", "wasm32-wasip1", "--package", "core-module"][..],
+            &["--target", "wasm32-wasip2", "--workspace", "--exclude", "core-module", "--exclude", "labels"][..],
+            &["--target", "wasm32-wasip1", "--package", "core-module", "--package", "labels"][..],
         ] {
             let status = Command::new("cargo")
                 .args(["build", "--release", "--quiet", "--locked"])

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use wasmtime::component::{Linker, Resource};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, LinkerInstance, Resource};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
 use super::ForComponent;
@@ -39,6 +40,76 @@ pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForCompon
     types::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
     container::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
     blobstore::add_to_linker::<T, Views<ForComponent>>(linker, view)
+}
+
+/// Puts `wasi:blobstore/blobstore` into a linker's instance for imports under a name of the component's own.
+/// A container knows where it belongs from then on.
+pub fn link_label<T: Send + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: ViewOf<T, ForComponent>,
+    label: Arc<str>,
+) -> wasmtime::Result<()> {
+    let of = label.clone();
+    instance.func_wrap_async("create-container", move |mut store: StoreContextMut<'_, T>, (name,): (String,)| {
+        let of = of.clone();
+        Box::new(async move {
+            let View { state, table } = view(store.data_mut());
+            let mut view = View { state: state.of_label(&of), table };
+            Ok((blobstore::Host::create_container(&mut view, name).await?,))
+        })
+    })?;
+    let of = label.clone();
+    instance.func_wrap_async("get-container", move |mut store: StoreContextMut<'_, T>, (name,): (String,)| {
+        let of = of.clone();
+        Box::new(async move {
+            let View { state, table } = view(store.data_mut());
+            let mut view = View { state: state.of_label(&of), table };
+            Ok((blobstore::Host::get_container(&mut view, name).await?,))
+        })
+    })?;
+    let of = label.clone();
+    instance.func_wrap_async("delete-container", move |mut store: StoreContextMut<'_, T>, (name,): (String,)| {
+        let of = of.clone();
+        Box::new(async move {
+            let View { state, table } = view(store.data_mut());
+            let mut view = View { state: state.of_label(&of), table };
+            Ok((blobstore::Host::delete_container(&mut view, name).await?,))
+        })
+    })?;
+    let of = label.clone();
+    instance.func_wrap_async("container-exists", move |mut store: StoreContextMut<'_, T>, (name,): (String,)| {
+        let of = of.clone();
+        Box::new(async move {
+            let View { state, table } = view(store.data_mut());
+            let mut view = View { state: state.of_label(&of), table };
+            Ok((blobstore::Host::container_exists(&mut view, name).await?,))
+        })
+    })?;
+    let of = label.clone();
+    instance.func_wrap_async(
+        "copy-object",
+        move |mut store: StoreContextMut<'_, T>, (from, to): (blobstore::ObjectId, blobstore::ObjectId)| {
+            let of = of.clone();
+            Box::new(async move {
+                let View { state, table } = view(store.data_mut());
+                let mut view = View { state: state.of_label(&of), table };
+                Ok((blobstore::Host::copy_object(&mut view, from, to).await?,))
+            })
+        },
+    )?;
+    let of = label.clone();
+    instance.func_wrap_async(
+        "move-object",
+        move |mut store: StoreContextMut<'_, T>, (from, to): (blobstore::ObjectId, blobstore::ObjectId)| {
+            let of = of.clone();
+            Box::new(async move {
+                let View { state, table } = view(store.data_mut());
+                let mut view = View { state: state.of_label(&of), table };
+                Ok((blobstore::Host::move_object(&mut view, from, to).await?,))
+            })
+        },
+    )?;
+    Ok(())
 }
 
 /// Inside: what the guest is told. Outside: what ends the guest.

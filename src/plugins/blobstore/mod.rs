@@ -90,7 +90,15 @@ impl Blobstore {
             },
         };
         let named = entries.named.into_iter().map(|(name, entry)| Ok((name.to_string(), self.place(entry)?)));
-        Ok(ForComponent { workload: workload.id(), unnamed, named: named.collect::<Result<_>>()? })
+        let named = named.collect::<Result<BTreeMap<String, Place>>>()?;
+        let component = |unnamed| ForComponent {
+            workload: workload.id(),
+            unnamed,
+            named: BTreeMap::new(),
+            labels: BTreeMap::new(),
+        };
+        let labels = named.iter().map(|(name, place)| (name.clone(), component(place.clone()))).collect();
+        Ok(ForComponent { named, labels, ..component(unnamed) })
     }
 
     /// Where the containers of an entry are.
@@ -212,6 +220,9 @@ pub struct ForComponent {
     /// For containers that no entry has as its name.
     unnamed: Place,
     named: BTreeMap<String, Place>,
+    /// What it is given by imports under a name of its own, where an entry has this name: there every
+    /// container is that entry's.
+    labels: BTreeMap<String, ForComponent>,
 }
 
 /// Where containers are.
@@ -237,6 +248,11 @@ impl ForComponent {
             true => Err(format!("access denied: the container `{name}` is not among the `buckets` of the settings")),
             false => Ok(place),
         }
+    }
+
+    /// What an import under this name is given.
+    fn of_label(&self, label: &str) -> &ForComponent {
+        self.labels.get(label).unwrap_or(self)
     }
 
     /// The one backend of the component, if it has only one.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use crate::runtime::workload::WorkloadId;
 
@@ -93,9 +95,10 @@ pub trait Backend: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(None)))
     }
 
-    /// Whether all changes are made by components of this process, so that it knows of each.
-    fn sees_all_changes(&self) -> bool {
-        false
+    /// What tells of changes that others make, too. `None`: components of this process make all of
+    /// them, and whoever makes one tells it.
+    fn changes(&self) -> Option<&dyn Changes> {
+        None
     }
 
     /// Drops what is only in memory of a workload's data. A persistent backend has nothing to do.
@@ -103,6 +106,71 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Deletes all data of a workload.
     fn clear<'a>(&'a self, workload: &'a WorkloadId) -> Answer<'a, ()>;
+}
+
+/// What happened to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    Set { key: String, value: Bytes },
+    Deleted { key: String },
+}
+
+/// Which buckets are watched.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// All that a workload has for itself, also those that are made later.
+    Workload(WorkloadId),
+    /// One that the operator has named.
+    Shared(Arc<str>),
+}
+
+/// Is given changes, those of one key in their order. Never waits.
+pub type Told = Arc<dyn Fn(&BucketId, Change) + Send + Sync>;
+
+/// Tells of changes, whoever makes them.
+pub trait Changes: Send + Sync {
+    /// The same text for backends that have the same data.
+    fn place(&self) -> String;
+
+    /// Tells of changes from now on, until the feed is dropped. A connection that breaks is made again.
+    fn watch(&self, scope: Scope, told: Told) -> Feed;
+}
+
+/// How the watching of a server has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// Every change is told from now on.
+    Watching,
+    /// The server cannot be reached now, for this reason; it is tried again.
+    Later(String),
+    /// The server does not let us watch, for this reason.
+    Refused(String),
+}
+
+/// A watch that goes on until it is dropped.
+pub struct Feed {
+    task: AbortHandle,
+    begun: watch::Receiver<Option<Begun>>,
+}
+
+impl Feed {
+    /// A watch that this task does, which says how it has begun.
+    pub fn new(task: AbortHandle, begun: watch::Receiver<Option<Begun>>) -> Self {
+        Feed { task, begun }
+    }
+
+    /// Returns when the watch has begun, or cannot begin.
+    pub async fn begun(&self) -> Begun {
+        let mut begun = self.begun.clone();
+        let said = begun.wait_for(Option::is_some).await.ok().and_then(|said| said.clone());
+        said.unwrap_or_else(|| Begun::Later("it has ended".into()))
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// The sum of the stored number (0 where there is none) and `delta`.

@@ -1,8 +1,11 @@
 //! The second draft of `wasi:keyvalue`: cursors are text, numbers have a sign, and values can be
 //! swapped. Everything else is done as in [`super::host`].
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use wasmtime::component::{Linker, Resource};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, LinkerInstance, Resource};
 
 use super::ForComponent;
 use super::backend::{Error, signed_sum};
@@ -27,6 +30,31 @@ pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForCompon
     store::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
     atomics::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
     batch::add_to_linker::<T, Views<ForComponent>>(linker, view)
+}
+
+/// Puts an interface into a linker's instance for imports under a name of the component's own.
+pub fn link_label<T: Send + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    interface: &str,
+    view: ViewOf<T, ForComponent>,
+    label: Arc<str>,
+) -> wasmtime::Result<()> {
+    match interface {
+        // Only here a bucket comes from somewhere; it knows where it belongs from then on.
+        "store" => {
+            store::add_to_linker_instance::<T, Views<ForComponent>>(instance, view)?;
+            instance.func_wrap_async("open", move |mut store: StoreContextMut<'_, T>, (identifier,): (String,)| {
+                let label = label.clone();
+                Box::new(async move {
+                    let View { state, table } = view(store.data_mut());
+                    let mut view = View { state: state.of_label(&label), table };
+                    Ok((store::Host::open(&mut view, identifier).await?,))
+                })
+            })
+        }
+        "atomics" => atomics::add_to_linker_instance::<T, Views<ForComponent>>(instance, view),
+        _ => batch::add_to_linker_instance::<T, Views<ForComponent>>(instance, view),
+    }
 }
 
 type Reply<T> = wasmtime::Result<Result<T, store::Error>>;

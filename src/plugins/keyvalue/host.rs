@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wasmtime::component::{Linker, Resource};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, LinkerInstance, Resource};
 
+use super::backend::Change;
 use super::backend::{Backend, BucketId, Error, MAX_BATCH_BYTES, MAX_KEY_BYTES};
-use super::watch::{Change, Watchers};
+use super::watch::Watchers;
 use super::{ForComponent, Rules};
 use crate::plugins::bindings::wasi::keyvalue0_2_0_draft::{atomics, batch, store};
 use crate::plugins::view::{View, ViewOf, Views};
@@ -30,9 +32,15 @@ pub struct Bucket {
 }
 
 impl Bucket {
+    /// Whether somebody is to be told of a change by whoever makes it. A server tells its changes
+    /// itself.
+    fn tells(&self) -> bool {
+        self.watchers.are_there() && self.backend.changes().is_none()
+    }
+
     /// Stores several pairs, and tells of it.
     pub async fn set_many(&self, pairs: Vec<(String, Bytes)>) -> Result<(), Error> {
-        let told = self.watchers.are_there().then(|| pairs.clone());
+        let told = self.tells().then(|| pairs.clone());
         self.backend.set_many(&self.id, pairs).await?;
         for (key, value) in told.into_iter().flatten() {
             self.watchers.tell(self, Change::Set { key, value });
@@ -43,7 +51,7 @@ impl Bucket {
     /// Deletes several keys, and tells of those that were there.
     pub async fn delete_many(&self, keys: Vec<String>) -> Result<(), Error> {
         let mut told = Vec::new();
-        if self.watchers.are_there() {
+        if self.tells() {
             for key in &keys {
                 if self.backend.exists(&self.id, key).await? {
                     told.push(key.clone());
@@ -58,7 +66,7 @@ impl Bucket {
     /// Adds to a number, and tells of it.
     pub async fn increment(&self, key: &str, delta: u64) -> Result<u64, Error> {
         let sum = self.backend.increment(&self.id, key, delta).await?;
-        if self.watchers.are_there() {
+        if self.tells() {
             self.watchers.tell(self, Change::Set { key: key.into(), value: Bytes::from(sum.to_string()) });
         }
         Ok(sum)
@@ -66,7 +74,7 @@ impl Bucket {
 
     /// Stores a value in place of another, and tells of it; returns whether it did.
     pub async fn swap(&self, key: &str, seen: Option<Bytes>, value: Bytes) -> Result<bool, Error> {
-        let told = self.watchers.are_there().then(|| value.clone());
+        let told = self.tells().then(|| value.clone());
         let swapped = self.backend.swap(&self.id, key, seen, value).await?;
         if let Some(value) = told.filter(|_| swapped) {
             self.watchers.tell(self, Change::Set { key: key.into(), value });
@@ -99,6 +107,31 @@ pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForCompon
     store::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
     atomics::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
     batch::add_to_linker::<T, Views<ForComponent>>(linker, view)
+}
+
+/// Puts an interface into a linker's instance for imports under a name of the component's own.
+pub fn link_label<T: Send + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    interface: &str,
+    view: ViewOf<T, ForComponent>,
+    label: Arc<str>,
+) -> wasmtime::Result<()> {
+    match interface {
+        // Only here a bucket comes from somewhere; it knows where it belongs from then on.
+        "store" => {
+            store::add_to_linker_instance::<T, Views<ForComponent>>(instance, view)?;
+            instance.func_wrap_async("open", move |mut store: StoreContextMut<'_, T>, (identifier,): (String,)| {
+                let label = label.clone();
+                Box::new(async move {
+                    let View { state, table } = view(store.data_mut());
+                    let mut view = View { state: state.of_label(&label), table };
+                    Ok((store::Host::open(&mut view, identifier).await?,))
+                })
+            })
+        }
+        "atomics" => atomics::add_to_linker_instance::<T, Views<ForComponent>>(instance, view),
+        _ => batch::add_to_linker_instance::<T, Views<ForComponent>>(instance, view),
+    }
 }
 
 impl<'a> View<'a, ForComponent> {

@@ -28,9 +28,9 @@ impl Look {
     /// The identifiers that open something: those of the settings, and of buckets that have keys, as far as the
     /// backend can tell. Others exist as soon as they are named.
     pub async fn buckets(&self) -> Result<Vec<String>> {
-        let mut names: BTreeSet<String> = self.0.named.keys().cloned().collect();
-        if self.0.unnamed.bucket.is_none() {
-            let known = self.0.unnamed.backend.buckets(&self.0.workload, MOST_BUCKETS).await;
+        let mut names: BTreeSet<String> = self.0.places.named.keys().cloned().collect();
+        if self.0.places.unnamed.bucket.is_none() {
+            let known = self.0.places.unnamed.backend.buckets(&self.0.places.workload, MOST_BUCKETS).await;
             names.extend(known.map_err(failed)?.into_iter().flatten());
         }
         names.insert("default".into());

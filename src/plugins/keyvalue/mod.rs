@@ -7,6 +7,8 @@ mod backend;
 mod backends;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod conformance_watch;
 mod cursors;
 pub mod draft2;
 pub mod host;
@@ -16,6 +18,7 @@ pub mod watch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Error as WashError, Result};
 use crate::runtime::workload::{HostInterface, Workload, WorkloadId};
@@ -23,10 +26,10 @@ use crate::runtime::workload::{HostInterface, Workload, WorkloadId};
 use super::entry;
 use super::remote::{ServerUrl, Servers};
 pub use backend::{Backend, BucketId};
-use backend::{Error, MAX_VALUE_BYTES};
+use backend::{Begun, Error, MAX_VALUE_BYTES, Scope};
 use backends::{file::File, memory::Memory, nats::NatsBuckets, redis::RedisBuckets};
 use cursors::Cursors;
-use watch::Watchers;
+use watch::{Source, Watched, Watchers};
 
 /// Where a host keeps key-value data for which a workload does not say it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub enum Storage {
 const SETTINGS: &[&str] = &["backend", "bucket", "buckets", "max_value_mb", "prefix", "read_only", "root", "url"];
 /// Those that every backend has.
 const OF_ALL: &[&str] = &["bucket", "buckets", "max_value_mb", "read_only"];
+/// How long a workload waits until its changes are watched; longer than connecting takes.
+const BEGIN_TO_WATCH: Duration = Duration::from_secs(8);
 const BACKENDS: &str = "the backends of `wasi:keyvalue` are `memory`, `filesystem`, `nats`, `redis`";
 
 /// The capability on one host.
@@ -91,13 +96,17 @@ impl Keyvalue {
             None => Place { backend: self.default.clone(), bucket: None, rules: Arc::default() },
         };
         let named = entries.named.into_iter().map(|(name, entry)| Ok((name.to_string(), self.place(entry)?)));
-        Ok(ForComponent {
-            workload: workload.id(),
-            unnamed,
-            named: named.collect::<Result<_>>()?,
-            cursors: self.cursors.clone(),
-            watchers: self.watchers.clone(),
-        })
+        let places = Places { workload: workload.id(), unnamed, named: named.collect::<Result<_>>()? };
+        let component = |places| {
+            let (cursors, watchers) = (self.cursors.clone(), self.watchers.clone());
+            ForComponent { places, cursors, watchers, labels: BTreeMap::new() }
+        };
+        let labels = places.named.iter().map(|(name, place)| {
+            let (workload, unnamed) = (places.workload.clone(), place.clone());
+            (name.clone(), component(Places { workload, unnamed, named: BTreeMap::new() }))
+        });
+        let labels = labels.collect();
+        Ok(ForComponent { labels, ..component(places) })
     }
 
     /// Who is told of changes.
@@ -105,26 +114,39 @@ impl Keyvalue {
         &self.watchers
     }
 
-    /// Fails when something that the workload may open has a backend that others change without our
-    /// knowing: its component `watcher` would miss that.
-    pub fn check_watchable(&self, workload: &Workload, watcher: &str) -> Result<()> {
+    /// Begins to watch what a workload may open and a server keeps, for its component `watcher`. What is
+    /// watched already stays watched, without a gap. A server that cannot be reached is no failure: it is
+    /// tried again.
+    ///
+    /// Fails when a server does not let us watch.
+    pub async fn watch(&self, workload: &Workload, watcher: &str) -> Result<Watched> {
         let configured = self.configure(workload)?;
-        let unnamed = std::iter::once(("", &configured.unnamed));
-        let named = configured.named.iter().map(|(name, place)| (name.as_str(), place));
-        for (name, place) in unnamed.chain(named) {
-            if !place.backend.sees_all_changes() {
-                let of = match name {
-                    "" => "the key-value data".to_string(),
-                    name => format!("the entry `{name}` of `wasi:keyvalue`"),
-                };
-                return Err(WashError::failed(format!(
-                    "not supported yet: `{watcher}` exports `wasi:keyvalue/watcher`, and {of} is on a server"
-                ))
-                .cause("others change it, too, and the watcher would not be told of that")
-                .hint("keep it in memory or in a folder: `wasi_keyvalue_path: .wash/keyvalue` below `dev`"));
+        let mut watched = Watched { places: configured.places, feeds: BTreeMap::new() };
+        let places = std::iter::once(&watched.places.unnamed).chain(watched.places.named.values());
+        for place in places {
+            let Some(changes) = place.backend.changes() else { continue };
+            let scope = match &place.bucket {
+                Some(name) => Scope::Shared(name.clone()),
+                None => Scope::Workload(watched.places.workload.clone()),
+            };
+            let source = Source { place: changes.place(), scope };
+            if watched.feeds.contains_key(&source) {
+                continue;
             }
+            let feed = self.watchers.feed(&workload.id(), &source, changes);
+            match tokio::time::timeout(BEGIN_TO_WATCH, feed.begun()).await {
+                Ok(Begun::Watching) => {}
+                Ok(Begun::Later(reason)) => tracing::warn!("`{watcher}` is told of no changes yet: {reason}"),
+                Err(_) => tracing::warn!("`{watcher}` is told of no changes yet: the server does not answer"),
+                Ok(Begun::Refused(reason)) => {
+                    return Err(WashError::failed(format!("`{watcher}` cannot be told of changes of keys"))
+                        .cause(reason)
+                        .hint(watch::PERMISSION));
+                }
+            }
+            watched.feeds.insert(source, feed);
         }
-        Ok(())
+        Ok(watched)
     }
 
     /// Where the buckets of an entry are.
@@ -240,12 +262,21 @@ fn missing(setting: &str, backend: &str, what: &str) -> WashError {
 /// What a component is given.
 #[derive(Clone)]
 pub struct ForComponent {
+    places: Places,
+    cursors: Arc<Cursors>,
+    watchers: Arc<Watchers>,
+    /// What it is given by imports under a name of its own, where an entry has this name: there every
+    /// identifier is for that entry.
+    labels: BTreeMap<String, ForComponent>,
+}
+
+/// Where the buckets of a workload are.
+#[derive(Clone)]
+struct Places {
     workload: WorkloadId,
     /// For identifiers that no entry has as its name.
     unnamed: Place,
     named: BTreeMap<String, Place>,
-    cursors: Arc<Cursors>,
-    watchers: Arc<Watchers>,
 }
 
 /// Where buckets are.
@@ -278,21 +309,62 @@ impl Default for Rules {
 impl ForComponent {
     /// What an identifier opens. Fails where the operator has not listed it.
     fn bucket(&self, identifier: &str) -> Result<host::Bucket, Error> {
-        let place = self.named.get(identifier).unwrap_or(&self.unnamed);
+        self.places.bucket(identifier, &self.watchers)
+    }
+
+    /// What an import under this name is given.
+    fn of_label(&self, label: &str) -> &ForComponent {
+        self.labels.get(label).unwrap_or(self)
+    }
+}
+
+impl Places {
+    fn place(&self, identifier: &str) -> &Place {
+        self.named.get(identifier).unwrap_or(&self.unnamed)
+    }
+
+    fn bucket(&self, identifier: &str, watchers: &Arc<Watchers>) -> Result<host::Bucket, Error> {
+        let place = self.place(identifier);
         if place.rules.buckets.as_ref().is_some_and(|allowed| !allowed.contains(identifier)) {
             return Err(Error::AccessDenied);
         }
+        Ok(self.at(place, identifier, watchers))
+    }
+
+    fn at(&self, place: &Place, identifier: &str, watchers: &Arc<Watchers>) -> host::Bucket {
         let id = match &place.bucket {
             Some(name) => BucketId { workload: WorkloadId::shared(), name: name.clone() },
             None => BucketId { workload: self.workload.clone(), name: identifier.into() },
         };
-        Ok(host::Bucket {
+        host::Bucket {
             id,
             backend: place.backend.clone(),
             rules: place.rules.clone(),
             opened_by: self.workload.clone(),
-            watchers: self.watchers.clone(),
-        })
+            watchers: watchers.clone(),
+        }
+    }
+
+    /// The bucket that a server tells of, as components of the workload would open it; `None` where they
+    /// could not.
+    fn told_of(&self, source: &Source, id: &BucketId, watchers: &Arc<Watchers>) -> Option<host::Bucket> {
+        let is_it = |place: &&Place| place.backend.changes().is_some_and(|changes| changes.place() == source.place);
+        match &source.scope {
+            Scope::Workload(_) => {
+                let own = |place: &&Place| place.bucket.is_none() && is_it(place);
+                if own(&self.place(&id.name)) {
+                    return self.bucket(&id.name, watchers).ok();
+                }
+                // Where an entry's name is that of an import, all identifiers are for it.
+                let place = self.named.values().find(own)?;
+                Some(self.at(place, &id.name, watchers))
+            }
+            Scope::Shared(name) => {
+                let mut all = std::iter::once(&self.unnamed).chain(self.named.values());
+                let place = all.find(|place| place.bucket.as_ref() == Some(name) && is_it(place))?;
+                Some(self.at(place, name, watchers))
+            }
+        }
     }
 }
 

@@ -1,32 +1,31 @@
 //! Who is told of changes: components that export `wasi:keyvalue/watcher`.
 //!
 //! Every change that a component makes passes this process, and in memory and in folders there are no
-//! others; so whoever changes something tells it here. Backends that others write to, too, cannot be
-//! watched this way, and are refused when a workload with a watcher is configured.
+//! others; so whoever changes something tells it here. What is on a server is changed by others, too:
+//! there a feed of the backend tells all changes, ours as well, and nobody else tells them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::Places;
+use super::backend::{BucketId, Changes, Feed, Scope};
 use super::host::Bucket;
 use crate::runtime::workload::WorkloadId;
+
+pub use super::backend::Change;
 
 /// How many changes may wait for one component; what is more is not told, and counted in a warning.
 const QUEUE: usize = 1024;
 /// How many bytes of values may wait for one component.
 const QUEUED_BYTES: usize = 64 << 20;
 
-/// What happened to a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    Set { key: String, value: Bytes },
-    Deleted { key: String },
-}
+/// What helps where a server does not let us watch.
+pub const PERMISSION: &str = "let the user of Redis subscribe to the notices of changes: `ACL SETUSER NAME +psubscribe +subscribe &wash-changes@*`";
 
 /// Is told of changes: a component that can be called.
 pub trait Watch: Send + Sync + 'static {
@@ -42,12 +41,36 @@ pub struct Watcher {
     pub watch: Arc<dyn Watch>,
 }
 
+/// Something on a server that is watched.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Source {
+    /// Whose data it is among servers; see [`Changes::place`].
+    pub place: String,
+    pub scope: Scope,
+}
+
+/// What is watched for one version of a workload, as long as this is held.
+#[derive(Clone)]
+pub struct Watched {
+    pub(super) places: Places,
+    pub(super) feeds: BTreeMap<Source, Arc<Feed>>,
+}
+
 /// The watchers of all workloads.
 #[derive(Default)]
 pub struct Watchers {
     /// How many there are: nearly always none, and then a change costs a comparison.
     count: AtomicUsize,
-    of: Mutex<HashMap<WorkloadId, Vec<Route>>>,
+    of: Mutex<HashMap<WorkloadId, Active>>,
+    /// Versions of a workload that watch the same have the same feed: a swap misses nothing, and
+    /// nothing is told twice.
+    feeds: Mutex<Vec<(WorkloadId, Source, Weak<Feed>)>>,
+}
+
+/// Who is told of the changes in a workload now.
+struct Active {
+    routes: Vec<Route>,
+    watched: Watched,
 }
 
 /// The way to one watcher. Changes are told one after the other, in their order.
@@ -77,9 +100,9 @@ impl Watchers {
     /// same name.
     ///
     /// Panics outside of a tokio runtime: a task tells the changes.
-    pub fn replace(&self, workload: &WorkloadId, watchers: Vec<Watcher>) {
+    pub fn replace(&self, workload: &WorkloadId, watchers: Vec<Watcher>, watched: &Watched) {
         let mut all = self.lock();
-        let mut old = all.remove(workload).unwrap_or_default();
+        let mut old = all.remove(workload).map(|active| active.routes).unwrap_or_default();
         let mut routes = Vec::new();
         for watcher in watchers {
             match old.iter().position(|route| route.name == watcher.name) {
@@ -92,14 +115,16 @@ impl Watchers {
             }
         }
         if !routes.is_empty() {
-            all.insert(workload.clone(), routes);
+            all.insert(workload.clone(), Active { routes, watched: watched.clone() });
         }
-        self.count.store(all.values().map(Vec::len).sum(), Ordering::Relaxed);
+        self.count.store(all.len(), Ordering::Relaxed);
     }
 
     /// Drops the watchers of a workload, and what waits for them.
     pub fn forget(&self, workload: &WorkloadId) {
-        self.replace(workload, Vec::new());
+        let mut all = self.lock();
+        all.remove(workload);
+        self.count.store(all.len(), Ordering::Relaxed);
     }
 
     /// Whether anybody at all is told of changes.
@@ -109,12 +134,42 @@ impl Watchers {
 
     /// Tells a change of a bucket to the watchers of its workload.
     pub fn tell(&self, bucket: &Bucket, change: Change) {
-        for route in self.lock().get(&bucket.opened_by).into_iter().flatten() {
+        for route in self.lock().get(&bucket.opened_by).iter().flat_map(|active| &active.routes) {
             route.tell(bucket.clone(), change.clone());
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<WorkloadId, Vec<Route>>> {
+    /// What tells a workload of the changes of a source: what does so already, or a new feed.
+    pub fn feed(self: &Arc<Self>, workload: &WorkloadId, source: &Source, changes: &dyn Changes) -> Arc<Feed> {
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        feeds.retain(|(.., feed)| feed.strong_count() > 0);
+        let known = feeds.iter().find(|(of, known, _)| of == workload && known == source);
+        if let Some(feed) = known.and_then(|(.., feed)| feed.upgrade()) {
+            return feed;
+        }
+        let (watchers, of, from) = (Arc::downgrade(self), workload.clone(), source.clone());
+        let told = Arc::new(move |bucket: &BucketId, change| {
+            if let Some(watchers) = watchers.upgrade() {
+                watchers.tell_of(&of, &from, bucket, change);
+            }
+        });
+        let feed = Arc::new(changes.watch(source.scope.clone(), told));
+        feeds.push((workload.clone(), source.clone(), Arc::downgrade(&feed)));
+        feed
+    }
+
+    /// Tells a change that a server has told. One of which the version that runs now does not want to
+    /// know goes nowhere.
+    fn tell_of(self: &Arc<Self>, workload: &WorkloadId, source: &Source, bucket: &BucketId, change: Change) {
+        let all = self.lock();
+        let Some(active) = all.get(workload).filter(|active| active.watched.feeds.contains_key(source)) else { return };
+        let Some(bucket) = active.watched.places.told_of(source, bucket, self) else { return };
+        for route in &active.routes {
+            route.tell(bucket.clone(), change.clone());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<WorkloadId, Active>> {
         self.of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,9 +1,11 @@
 //! What guests call: the limits of `wasmcloud:messaging`, then the broker.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use wasmtime::component::Linker;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, LinkerInstance};
 
 use super::ForComponent;
 use super::backend::BrokerMessage;
@@ -21,6 +23,39 @@ pub const MAX_TIMEOUT_MS: u32 = 600_000;
 pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: ViewOf<T, ForComponent>) -> wasmtime::Result<()> {
     types::add_to_linker::<T, Views<ForComponent>>(linker, view)?;
     consumer::add_to_linker::<T, Views<ForComponent>>(linker, view)
+}
+
+/// Puts `wasmcloud:messaging/consumer` into a linker's instance for imports under a name of the component's own.
+pub fn link_label<T: Send + 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    view: ViewOf<T, ForComponent>,
+    label: Arc<str>,
+) -> wasmtime::Result<()> {
+    let of = label.clone();
+    instance.func_wrap_async(
+        "request",
+        move |mut store: StoreContextMut<'_, T>, (subject, body, timeout): (String, Vec<u8>, u32)| {
+            let of = of.clone();
+            Box::new(async move {
+                let View { state, table } = view(store.data_mut());
+                let mut view = View { state: state.of_label(&of), table };
+                Ok((consumer::Host::request(&mut view, subject, body, timeout).await?,))
+            })
+        },
+    )?;
+    let of = label.clone();
+    instance.func_wrap_async(
+        "publish",
+        move |mut store: StoreContextMut<'_, T>, (message,): (types::BrokerMessage,)| {
+            let of = of.clone();
+            Box::new(async move {
+                let View { state, table } = view(store.data_mut());
+                let mut view = View { state: state.of_label(&of), table };
+                Ok((consumer::Host::publish(&mut view, message).await?,))
+            })
+        },
+    )?;
+    Ok(())
 }
 
 impl types::Host for View<'_, ForComponent> {}
@@ -56,7 +91,7 @@ impl consumer::Host for View<'_, ForComponent> {
             let span = trace::message("publish", "producer", &message.subject, message.body.len());
             let mut message = BrokerMessage::from(message);
             trace::pass_on(&span, &mut message.trace);
-            trace::watched(span, self.state.broker.publish(message)).await
+            trace::watched(span, self.state.broker_of(&message.subject).publish(message)).await
         };
         Ok(published.await)
     }

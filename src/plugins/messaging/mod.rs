@@ -11,12 +11,12 @@ mod conformance;
 pub mod host;
 pub mod subject;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::runtime::workload::{Workload, WorkloadId};
+use crate::runtime::workload::{HostInterface, Workload, WorkloadId};
 
 use super::entry;
 use super::remote::{ServerUrl, Servers};
@@ -64,7 +64,7 @@ struct Brokers {
     /// By server and prefix.
     nats: HashMap<(ServerUrl, Option<String>), Arc<NatsMessages>>,
     /// With whom the running version of a workload has subscribed.
-    active: HashMap<WorkloadId, Arc<dyn Broker>>,
+    active: HashMap<WorkloadId, Vec<Arc<dyn Broker>>>,
 }
 
 impl Messaging {
@@ -87,18 +87,32 @@ impl Messaging {
     ///
     /// Fails with a server outside of a tokio runtime: its connection lives there.
     pub fn configure(&self, workload: &Workload) -> Result<ForComponent> {
-        subscriptions_of(workload)?;
-        Ok(ForComponent { broker: self.broker(workload)? })
+        let entries = Entries::of(workload)?;
+        entries.all().try_for_each(|entry| subscribed_by(&[entry]).map(drop))?;
+        subscribed_by(&entries.unnamed)?;
+        let component = |broker| ForComponent { broker, labels: BTreeMap::new(), answer: None };
+        let labels = entries.named.iter().map(|(name, entry)| {
+            let broker = self.broker_of(workload, &[entry])?;
+            Ok((name.to_string(), component(broker)))
+        });
+        let labels = labels.collect::<Result<_>>()?;
+        Ok(ForComponent { labels, ..component(self.broker(workload)?) })
     }
 
-    /// What carries the messages of a workload.
+    /// What carries the messages of a workload that no entry with a name is for.
     pub fn broker(&self, workload: &Workload) -> Result<Arc<dyn Broker>> {
-        let mut of_transport = entry::of(workload, "wasmcloud", "messaging")
-            .filter(|entry| OF_TRANSPORT.iter().any(|setting| entry.config.contains_key(*setting)));
+        self.broker_of(workload, &Entries::of(workload)?.unnamed)
+    }
+
+    /// What carries the messages that these entries are for.
+    fn broker_of(&self, workload: &Workload, entries: &[&HostInterface]) -> Result<Arc<dyn Broker>> {
+        let mut of_transport =
+            entries.iter().filter(|entry| OF_TRANSPORT.iter().any(|setting| entry.config.contains_key(*setting)));
         let entry = of_transport.next();
         if of_transport.next().is_some() {
             return Err(Error::usage("two entries for `wasmcloud:messaging` say what carries the messages")
-                .hint(format!("have {} in one of them only", entry::list(OF_TRANSPORT))));
+                .hint("give each a `name`: the one under which components import `wasmcloud:messaging/consumer`")
+                .hint(format!("or have {} in one of them only", entry::list(OF_TRANSPORT))));
         }
         let id = workload.id();
         let Some(entry) = entry else {
@@ -133,16 +147,29 @@ impl Messaging {
         }
     }
 
-    /// What the workload's handlers subscribe to.
+    /// What the workload's handlers subscribe to: with the entries without a name, and with each that has one
+    /// and is for handlers.
     ///
     /// Fails when they would be given everything that anybody sends through a NATS server: on a server that
     /// is shared, a workload sees of others only what the operator has named.
-    pub fn subscribed(&self, workload: &Workload) -> Result<Subscribed> {
-        let subscribed = subscriptions_of(workload)?;
-        let of = |setting: &str| {
-            entry::of(workload, "wasmcloud", "messaging").any(|entry| entry.config.contains_key(setting))
-        };
-        if self.broker(workload)?.is_common() && !of(SUBSCRIPTIONS) {
+    pub fn subscribed(&self, workload: &Workload) -> Result<Vec<Source>> {
+        let entries = Entries::of(workload)?;
+        let mut sources = Vec::new();
+        let of_handlers = entries.named.iter().filter(|(_, entry)| !entries.is_only(entry) && is_for_handlers(entry));
+        for (name, entry) in of_handlers {
+            sources.push(self.source(workload, Some(name), &[entry])?);
+        }
+        // What only others are asked for is not asked for here, too.
+        if sources.is_empty() || !entries.unnamed.is_empty() {
+            sources.push(self.source(workload, None, &entries.unnamed)?);
+        }
+        Ok(sources)
+    }
+
+    fn source(&self, workload: &Workload, name: Option<&str>, entries: &[&HostInterface]) -> Result<Source> {
+        let (subscribed, broker) = (subscribed_by(entries)?, self.broker_of(workload, entries)?);
+        let of = |setting: &str| entries.iter().any(|entry| entry.config.contains_key(setting));
+        if broker.is_common() && !of(SUBSCRIPTIONS) {
             return Err(Error::usage(
                 "the handlers of messages would be given everything on the NATS server, also of others",
             )
@@ -152,7 +179,7 @@ impl Messaging {
             ))
             .hint(format!("or have subjects of its own for the workload: `{PREFIX}: NAME`")));
         }
-        Ok(subscribed)
+        Ok(Source { name: name.map(String::from), subscribed, broker })
     }
 
     fn nats(&self, url: &ServerUrl, prefix: Option<String>) -> Result<Arc<NatsMessages>> {
@@ -162,20 +189,19 @@ impl Messaging {
         Ok(place.or_insert_with(|| Arc::new(NatsMessages::new(server, prefix))).clone())
     }
 
-    /// Replaces all subscriptions of a workload in one step, with the broker of its new version.
+    /// Replaces all subscriptions of a workload, with each broker of its new version in one step.
     /// Messages that are being handled stay with the handler that has them; those that wait go to the
     /// new handler of the same name, and those of a name that is not there any more are dropped.
     ///
     /// Panics outside of a tokio runtime: the messages are handed out by tasks.
-    pub fn replace_subscriptions(
-        &self,
-        workload: &WorkloadId,
-        broker: &Arc<dyn Broker>,
-        subscriptions: Vec<Subscription>,
-    ) {
-        broker.replace_subscriptions(subscriptions);
-        let before = self.lock().active.insert(workload.clone(), broker.clone());
-        if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, broker)) {
+    pub fn replace_subscriptions(&self, workload: &WorkloadId, routes: Vec<(Arc<dyn Broker>, Vec<Subscription>)>) {
+        let brokers: Vec<_> = routes.iter().map(|(broker, _)| broker.clone()).collect();
+        for (broker, subscriptions) in routes {
+            broker.replace_subscriptions(subscriptions);
+        }
+        let before = self.lock().active.insert(workload.clone(), brokers.clone()).unwrap_or_default();
+        let unused = |before: &Arc<dyn Broker>| !brokers.iter().any(|broker| Arc::ptr_eq(before, broker));
+        for before in before.into_iter().filter(unused) {
             before.replace_subscriptions(Vec::new());
         }
     }
@@ -198,6 +224,79 @@ impl Messaging {
 #[derive(Clone)]
 pub struct ForComponent {
     broker: Arc<dyn Broker>,
+    /// What it is given by imports under a name of its own, where an entry has this name.
+    labels: BTreeMap<String, ForComponent>,
+    /// The subject that the answer to a message goes to, and what has brought the message.
+    answer: Option<(String, Arc<dyn Broker>)>,
+}
+
+impl ForComponent {
+    /// What an import under this name is given.
+    fn of_label(&self, label: &str) -> &ForComponent {
+        self.labels.get(label).unwrap_or(self)
+    }
+
+    /// What carries a message to this subject: an answer goes back the way that the question came.
+    fn broker_of(&self, subject: &str) -> &Arc<dyn Broker> {
+        match &self.answer {
+            Some((reply_to, broker)) if reply_to == subject => broker,
+            _ => &self.broker,
+        }
+    }
+
+    /// The same for an instance that handles a message: its answer, to this subject, goes back by `broker`.
+    /// `None` where that makes no difference.
+    pub fn answering(&self, subject: &str, broker: &Arc<dyn Broker>) -> Option<ForComponent> {
+        let answer = Some((subject.to_string(), broker.clone()));
+        (!Arc::ptr_eq(&self.broker, broker)).then(|| ForComponent { answer, ..self.clone() })
+    }
+}
+
+/// The entries of a workload.
+struct Entries<'a> {
+    /// For whatever has no name. One entry is for that, too, whatever its own name is.
+    unnamed: Vec<&'a HostInterface>,
+    named: BTreeMap<&'a str, &'a HostInterface>,
+}
+
+impl<'a> Entries<'a> {
+    fn of(workload: &'a Workload) -> Result<Self> {
+        let mut entries = Entries { unnamed: Vec::new(), named: BTreeMap::new() };
+        for found in entry::of(workload, "wasmcloud", "messaging") {
+            match entry::name_of(found)? {
+                None => entries.unnamed.push(found),
+                Some(name) if entries.named.contains_key(name) => return Err(entry::twice(found, name)),
+                Some(name) => drop(entries.named.insert(name, found)),
+            }
+        }
+        if entries.unnamed.is_empty() && entries.named.len() == 1 {
+            entries.unnamed.extend(entries.named.values());
+        }
+        Ok(entries)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'a HostInterface> {
+        self.unnamed.iter().chain(self.named.values()).copied()
+    }
+
+    /// Whether it is the only one.
+    fn is_only(&self, entry: &HostInterface) -> bool {
+        self.unnamed.iter().any(|unnamed| std::ptr::eq(*unnamed, entry))
+    }
+}
+
+/// Whether handlers subscribe with an entry that has a name.
+fn is_for_handlers(entry: &HostInterface) -> bool {
+    entry.interfaces.iter().any(|name| name == "handler")
+        || OF_HANDLERS.iter().any(|setting| entry.config.contains_key(*setting))
+}
+
+/// Where handlers get their messages from.
+pub struct Source {
+    /// The name of the entry, where it has one of several.
+    pub name: Option<String>,
+    pub subscribed: Subscribed,
+    pub broker: Arc<dyn Broker>,
 }
 
 /// Which messages the handlers of a workload want.
@@ -220,10 +319,10 @@ const MOST_IN_FLIGHT: usize = 4096;
 /// The most seconds that `admission_wait` may be: ten minutes.
 const MOST_ADMISSION_WAIT: u64 = 600;
 
-/// Returns what the workload's handlers subscribe to: the settings `subscriptions` (patterns with commas
-/// between them), `consumer_group` and `broadcast` of its entries that have the interface `handler`; everything,
+/// Returns what handlers subscribe to with these entries: the settings `subscriptions` (patterns with commas
+/// between them), `consumer_group` and `broadcast` of those that have the interface `handler`; everything,
 /// where no entry says it.
-pub fn subscriptions_of(workload: &Workload) -> Result<Subscribed> {
+fn subscribed_by(entries: &[&HostInterface]) -> Result<Subscribed> {
     let mut subscribed = Subscribed {
         patterns: Vec::new(),
         group: None,
@@ -231,7 +330,7 @@ pub fn subscriptions_of(workload: &Workload) -> Result<Subscribed> {
         in_flight: backend::IN_FLIGHT,
         admission_wait: None,
     };
-    for entry in entry::of(workload, "wasmcloud", "messaging") {
+    for entry in entries {
         entry::check_settings(entry, SETTINGS)?;
         if let Some(setting) = OF_HANDLERS.iter().find(|setting| entry.config.contains_key(**setting))
             && !entry::names(entry, "handler")
@@ -284,7 +383,10 @@ pub fn subscriptions_of(workload: &Workload) -> Result<Subscribed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::workload::HostInterface;
+
+    fn subscriptions_of(workload: &Workload) -> Result<Subscribed> {
+        subscribed_by(&Entries::of(workload)?.unnamed)
+    }
 
     fn workload(interfaces: &[&str], config: &[(&str, &str)]) -> Workload {
         let entry = HostInterface {
@@ -356,7 +458,7 @@ mod tests {
         let of = |config: &[(&str, &str)]| messaging.subscribed(&workload(&["handler"], config));
         let url = ("url", "nats://127.0.0.1:1");
         assert!(of(&[]).is_ok(), "in memory, messages are the workload's own");
-        let error = of(&[url]).unwrap_err();
+        let error = of(&[url]).err().unwrap();
         assert!(error.message().contains("everything on the NATS server"), "{error}");
         assert!(error.hints().iter().any(|hint| hint.contains("subscriptions: tasks.>")), "{:?}", error.hints());
         assert!(of(&[url, ("subscriptions", ">")]).is_ok());
@@ -392,6 +494,55 @@ mod tests {
                 .into(),
             ..Workload::default()
         };
-        assert!(messaging.broker(&two).err().unwrap().message().contains("two entries"));
+        let error = messaging.broker(&two).err().unwrap();
+        assert!(error.message().contains("two entries") && error.hints()[0].contains("give each a `name`"), "{error}");
+    }
+
+    fn named(entries: &[(Option<&str>, &[(&str, &str)])]) -> Workload {
+        let entry = |(name, config): &(Option<&str>, &[(&str, &str)])| HostInterface {
+            name: name.map(String::from),
+            ..workload(&[], config).host_interfaces.remove(0)
+        };
+        Workload { host_interfaces: entries.iter().map(entry).collect(), ..Workload::default() }
+    }
+
+    #[tokio::test]
+    async fn entries_with_names_are_several_backends_at_once() {
+        let messaging = Messaging::new(&Transport::Memory, &Servers::default());
+        let nats: &[(&str, &str)] = &[("url", "nats://127.0.0.1:1"), ("subscriptions", "orders.>")];
+        let local: &[(&str, &str)] = &[("backend", "memory"), ("subscriptions", "local.>")];
+        let both = named(&[(Some("orders"), nats), (Some("local"), local)]);
+        let state = messaging.configure(&both).unwrap();
+        let memory = messaging.broker(&both).unwrap();
+        assert!(Arc::ptr_eq(&state.of_label("local").broker, &memory));
+        assert!(Arc::ptr_eq(&state.of_label("elsewhere").broker, &memory));
+        let orders = &state.of_label("orders").broker;
+        assert!(!Arc::ptr_eq(orders, &memory));
+        let sources = messaging.subscribed(&both).unwrap();
+        let names: Vec<_> = sources.iter().map(|source| source.name.as_deref()).collect();
+        assert_eq!(names, [Some("local"), Some("orders")], "nothing is subscribed to beside");
+        assert!(Arc::ptr_eq(&sources[1].broker, orders));
+        // An answer goes back the way that its question came, and nothing else does.
+        let answering = state.answering("_INBOX.x", orders).unwrap();
+        assert!(Arc::ptr_eq(answering.broker_of("_INBOX.x"), orders));
+        assert!(Arc::ptr_eq(answering.broker_of("local.x"), &memory));
+        assert!(state.answering("_INBOX.x", &memory).is_none());
+        // One without a name is for all the rest; one that is alone is for everything.
+        let rest = named(&[(Some("orders"), nats), (None, local)]);
+        let names: Vec<_> = messaging.subscribed(&rest).unwrap().into_iter().map(|source| source.name).collect();
+        assert_eq!(names, [Some("orders".to_string()), None]);
+        let alone = named(&[(Some("orders"), nats)]);
+        assert!(Arc::ptr_eq(&messaging.broker(&alone).unwrap(), orders));
+        assert_eq!(messaging.subscribed(&alone).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn entries_with_the_same_or_an_impossible_name_are_refused() {
+        let messaging = Messaging::new(&Transport::Memory, &Servers::default());
+        let error = |entries: &[(Option<&str>, &[(&str, &str)])]| {
+            messaging.configure(&named(entries)).err().unwrap().message().to_string()
+        };
+        assert!(error(&[(Some("a"), &[]), (Some("a"), &[])]).contains("have the name `a`"));
+        assert!(error(&[(Some("A"), &[]), (None, &[])]).contains("cannot be the `name`"));
     }
 }

@@ -14,6 +14,8 @@ use wasmtime::component::{HasData, Linker, LinkerInstance};
 use super::bindings::wasi::otel::{logs, metrics, tracing, types};
 use super::entry;
 use crate::error::Result;
+use crate::runtime::caller::for_caller;
+use crate::runtime::guest::Guest;
 use crate::runtime::observer::{GuestSignal, GuestSignalKind, Observer};
 use crate::runtime::trace;
 use crate::runtime::workload::{Component, Workload};
@@ -50,34 +52,34 @@ pub fn link<T: Send + 'static>(linker: &mut Linker<T>, recorder: fn(&mut T) -> R
     metrics::add_to_linker::<T, Recorders>(linker, recorder)
 }
 
-/// Puts one of the interfaces into a linker's instance, for a store that holds several components:
-/// `recorder` finds the one that calls.
-pub fn link_personal<T: Send + 'static>(
-    instance: &mut LinkerInstance<'_, T>,
+/// Puts one of the interfaces into a linker's instance, for a store that holds several components or
+/// has several calls: `recorder` finds the one that calls.
+pub fn link_personal<S: Send + 'static>(
+    instance: &mut LinkerInstance<'_, Guest<S>>,
     interface: &str,
-    recorder: impl for<'a> Fn(&'a mut T) -> Recorder<'a> + Copy + Send + Sync + 'static,
+    recorder: impl for<'a> Fn(&'a mut Guest<S>) -> Recorder<'a> + Copy + Send + Sync + 'static,
 ) -> wasmtime::Result<()> {
-    type Call<'a, T> = StoreContextMut<'a, T>;
+    type Call<'a, S> = StoreContextMut<'a, Guest<S>>;
     match interface {
         "wasi:otel/logs" => {
-            instance.func_wrap("on-emit", move |mut store: Call<'_, T>, (record,): (logs::LogRecord,)| {
-                logs::Host::on_emit(&mut recorder(store.data_mut()), record)
+            instance.func_wrap("on-emit", move |mut store: Call<'_, S>, (record,): (logs::LogRecord,)| {
+                for_caller(&mut store, |guest| logs::Host::on_emit(&mut recorder(guest), record))
             })
         }
         "wasi:otel/metrics" => {
-            instance.func_wrap("export", move |mut store: Call<'_, T>, (all,): (metrics::ResourceMetrics,)| {
-                Ok((metrics::Host::export(&mut recorder(store.data_mut()), all)?,))
+            instance.func_wrap("export", move |mut store: Call<'_, S>, (all,): (metrics::ResourceMetrics,)| {
+                for_caller(&mut store, |guest| Ok((metrics::Host::export(&mut recorder(guest), all)?,)))
             })
         }
         _ => {
-            instance.func_wrap("on-start", move |mut store: Call<'_, T>, (context,): (tracing::SpanContext,)| {
-                tracing::Host::on_start(&mut recorder(store.data_mut()), context)
+            instance.func_wrap("on-start", move |mut store: Call<'_, S>, (context,): (tracing::SpanContext,)| {
+                for_caller(&mut store, |guest| tracing::Host::on_start(&mut recorder(guest), context))
             })?;
-            instance.func_wrap("on-end", move |mut store: Call<'_, T>, (span,): (tracing::SpanData,)| {
-                tracing::Host::on_end(&mut recorder(store.data_mut()), span)
+            instance.func_wrap("on-end", move |mut store: Call<'_, S>, (span,): (tracing::SpanData,)| {
+                for_caller(&mut store, |guest| tracing::Host::on_end(&mut recorder(guest), span))
             })?;
-            instance.func_wrap("outer-span-context", move |mut store: Call<'_, T>, (): ()| {
-                Ok((tracing::Host::outer_span_context(&mut recorder(store.data_mut()))?,))
+            instance.func_wrap("outer-span-context", move |mut store: Call<'_, S>, (): ()| {
+                for_caller(&mut store, |guest| Ok((tracing::Host::outer_span_context(&mut recorder(guest))?,)))
             })
         }
     }

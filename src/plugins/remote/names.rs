@@ -19,6 +19,24 @@ pub fn stream_name(parts: &[&str]) -> String {
     format!("{}_x{digits}", &name[..LONGEST - 34])
 }
 
+/// The part that follows these in a name of [`stream_name`]; `None` where the name has other parts, or
+/// is a long one.
+pub fn last_part(name: &str, before: &[&str]) -> Option<String> {
+    let rest = name.strip_prefix(&stream_name(before))?.strip_prefix("__")?;
+    let mut bytes = Vec::with_capacity(rest.len());
+    let mut rest = rest.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        if first != b'_' {
+            bytes.push(first);
+            rest = after;
+            continue;
+        }
+        bytes.push(u8::from_str_radix(std::str::from_utf8(after.get(..2)?).ok()?, 16).ok()?);
+        rest = &after[2..];
+    }
+    String::from_utf8(bytes).ok()
+}
+
 fn escaped(part: &str) -> String {
     let mut escaped = String::with_capacity(part.len());
     for byte in part.bytes() {
@@ -40,6 +58,18 @@ mod tests {
         let names = [["a", "b_"], ["a_", "b"], ["a__b", ""], ["", "a__b"], ["a", "_b"], ["a-", "b"]];
         let all: std::collections::BTreeSet<_> = names.iter().map(|parts| stream_name(parts)).collect();
         assert_eq!(all.len(), names.len(), "{all:?}");
+    }
+
+    #[test]
+    fn the_last_part_is_read_from_a_name() {
+        let before = ["wash", "dev/hello"];
+        for part in ["default", "a_b", "", "größe/1", "__"] {
+            assert_eq!(last_part(&stream_name(&[before[0], before[1], part]), &before).as_deref(), Some(part));
+        }
+        for other in [stream_name(&["wash", "dev/hello2", "x"]), stream_name(&["wash", "dev/hello", &"x".repeat(500)])]
+        {
+            assert_eq!(last_part(&other, &before), None, "{other}");
+        }
     }
 
     #[test]

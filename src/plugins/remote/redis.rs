@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError};
 use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
 
 use super::home::{Home, Unanswered};
 use super::url::ServerUrl;
@@ -16,6 +18,9 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// How long one operation may take, with the connecting before it: long enough for the largest batch
 /// of values, shorter than the patience of those who wait for the guest.
 const OPERATION: Duration = Duration::from_secs(10);
+
+/// How long a connection that only listens may be silent before the server is asked whether it is there.
+const ASK: Duration = Duration::from_secs(15);
 
 /// A Redis server with at most one connection, which all share. One that breaks is replaced when it
 /// is needed the next time.
@@ -63,6 +68,91 @@ impl Redis {
             self.home.spawn(async move { inner.connection.lock().await.connection = None });
             Err(self.inner.unanswered(unanswered))
         })
+    }
+}
+
+/// What to listen to.
+#[derive(Clone, Debug)]
+pub enum Channels {
+    One(String),
+    /// All whose names are like this pattern.
+    Like(String),
+}
+
+/// Something that was published.
+pub struct Heard {
+    pub channel: String,
+    pub payload: Vec<u8>,
+}
+
+/// Why nothing is heard any more.
+pub enum NotListening {
+    /// The connection could not be made, or broke.
+    Broken(String),
+    /// The server does not let us listen.
+    Refused(String),
+}
+
+impl Redis {
+    /// Listens on a connection of its own, until that breaks. Only for those who are on the runtime of the
+    /// connection.
+    pub async fn listen(
+        &self,
+        channels: &Channels,
+        began: impl FnOnce(),
+        mut heard: impl FnMut(Heard),
+    ) -> NotListening {
+        let url = &self.inner.url;
+        let silent = |_| NotListening::Broken(format!("no answer from the Redis server {url}"));
+        let connecting = tokio::time::timeout(CONNECT, self.inner.client.get_async_pubsub()).await;
+        let (mut sink, mut messages) = match connecting.map_err(silent) {
+            Ok(Ok(connection)) => connection.split(),
+            Ok(Err(error)) => return NotListening::Broken(format!("cannot reach the Redis server {url}: {error}")),
+            Err(silent) => return silent,
+        };
+        let subscribing = async {
+            match channels {
+                Channels::One(channel) => sink.subscribe(channel).await,
+                Channels::Like(pattern) => sink.psubscribe(pattern).await,
+            }
+        };
+        match tokio::time::timeout(OPERATION, subscribing).await.map_err(silent) {
+            Ok(Ok(())) => began(),
+            Ok(Err(error)) if error.code() == Some("NOPERM") => {
+                return NotListening::Refused(format!("the Redis server {url} refused: {error}"));
+            }
+            Ok(Err(error)) => return NotListening::Broken(format!("the Redis server {url} refused: {error}")),
+            Err(silent) => return silent,
+        }
+        loop {
+            tokio::select! {
+                message = messages.next() => match message {
+                    None => return NotListening::Broken(format!("the connection to the Redis server {url} broke")),
+                    Some(message) => heard(Heard {
+                        channel: message.get_channel_name().into(),
+                        payload: message.get_payload_bytes().into(),
+                    }),
+                },
+                // A peer that has silently gone would never say so.
+                () = tokio::time::sleep(ASK) => {
+                    match tokio::time::timeout(OPERATION, sink.ping::<redis::Value>()).await.map_err(silent) {
+                        Ok(Ok(_)) => {}
+                        Ok(Err(error)) => return NotListening::Broken(format!("the connection to the Redis server {url} broke: {error}")),
+                        Err(silent) => return silent,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts something on the runtime of the connection that runs until it ends or the handle is used.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.home.spawn(work)
+    }
+
+    /// The number of the database, as the URL says it.
+    pub fn database(&self) -> i64 {
+        self.inner.client.get_connection_info().redis_settings().db()
     }
 }
 

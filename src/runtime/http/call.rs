@@ -184,7 +184,8 @@ impl<C: Capabilities> HttpComponent<C> {
         account: &Account,
     ) -> (Work, Arc<CallOutput>) {
         if let Some(turn) = self.shared.as_ref().and_then(|shared| shared.turn()) {
-            return turn.begin(request, scheme, send);
+            let span = account.span.in_scope(|| trace::guest("handle", &self.component.name));
+            return turn.begin(request, scheme, send, account.call, span);
         }
         let warm = self.warm.take();
         let output = warm.as_ref().map_or_else(|| self.component.output(), |instance| instance.output.clone());

@@ -21,6 +21,7 @@ use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tracing::Span;
 use wasmtime::AsContextMut;
 use wasmtime::component::Accessor;
 use wasmtime_wasi_http::handler::{Prepared as Call, Proxy, ProxyPre};
@@ -30,9 +31,11 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use super::admission::Limited;
 use super::call::Work;
 use super::instance::{self, Answer};
+use crate::runtime::caller::{self, Callers};
 use crate::runtime::capability::{Capabilities, GuestOf};
 use crate::runtime::cpu;
 use crate::runtime::fault::OfInstance;
+use crate::runtime::observer::CallId;
 use crate::runtime::prepare::Prepared;
 use crate::runtime::stdio::CallOutput;
 
@@ -86,6 +89,8 @@ struct Job {
     request: Request<Limited>,
     scheme: Scheme,
     body_gone: oneshot::Sender<()>,
+    /// The request, for what the guest does for it.
+    caller: caller::Caller,
 }
 
 impl<C: Capabilities> Shared<C> {
@@ -147,17 +152,26 @@ impl Turn {
         request: Request<Limited>,
         scheme: Scheme,
         send: oneshot::Sender<Answer>,
+        call: CallId,
+        span: Span,
     ) -> (Work, Arc<CallOutput>) {
         let Turn(mut caller) = self;
+        // The guest is nowhere in it, but what it does for the request finds it. It ends with the work.
+        let span = Arc::new(span);
+        let of_guest = caller::Caller { call, span: Arc::downgrade(&span) };
         let place = caller.place.clone();
         let (body_gone, gone) = oneshot::channel();
         let failure = place.common.failure.subscribe();
         caller.number = place.common.lock().admit(send);
-        if place.jobs.send(Job { number: caller.number, request, scheme, body_gone }).is_err() {
+        if place.jobs.send(Job { number: caller.number, request, scheme, body_gone, caller: of_guest }).is_err() {
             // Its thread has ended just now, and with it the server: there is nobody to answer to.
             place.common.fail(wasmtime::Error::msg("the server stopped"), Vec::new());
         }
-        (Box::pin(wait(caller, gone, failure)), place.output.clone())
+        let work = async move {
+            let _until_then = span;
+            wait(caller, gone, failure).await
+        };
+        (Box::pin(work), place.output.clone())
     }
 }
 
@@ -296,6 +310,7 @@ impl<C: Capabilities> Driven<C> {
     async fn work(self, mut jobs: mpsc::UnboundedReceiver<Job>) {
         let made = async {
             let mut store = self.component.store(&self.output)?;
+            store.data_mut().callers = Some(Callers::default());
             let proxy = self.pre.instantiate_async(&mut store).await?;
             wasmtime::error::Ok((store, proxy))
         };
@@ -340,7 +355,7 @@ async fn answer<C: Capabilities>(
     common: &Common,
     job: Job,
 ) -> wasmtime::Result<()> {
-    let Job { number, request, scheme, body_gone } = job;
+    let Job { number, request, scheme, body_gone, caller } = job;
     let answered = |answer: Answer| {
         let waiting = common.lock().waiting.remove(&number);
         if let Some(send) = waiting {
@@ -356,8 +371,13 @@ async fn answer<C: Capabilities>(
         }
     };
     let (send, receive) = channel();
-    let call =
-        accessor.with(|mut access| Call::new(access.as_context_mut(), proxy, request, instance::http_of::<C>, send))?;
+    let call = accessor.with(|mut access| {
+        let call = Call::new(access.as_context_mut(), proxy, request, instance::http_of::<C>, send)?;
+        if let (Call::P3 { call, .. }, Some(callers)) = (&call, &mut access.data_mut().callers) {
+            callers.insert(call.task(), caller);
+        }
+        wasmtime::error::Ok(call)
+    })?;
     let pass_on = async {
         match receive.await {
             Ok(Ok(response)) => {

@@ -130,10 +130,6 @@ impl Backend for File {
         .boxed()
     }
 
-    fn sees_all_changes(&self) -> bool {
-        true
-    }
-
     fn get_many<'a>(&'a self, bucket: &'a BucketId, keys: &'a [String]) -> Answer<'a, Vec<Option<Bytes>>> {
         let (id, keys) = (bucket.clone(), keys.to_vec());
         self.look(move |entries| {

@@ -53,10 +53,6 @@ impl Backend for Memory {
         answer(Ok(Some(names)))
     }
 
-    fn sees_all_changes(&self) -> bool {
-        true
-    }
-
     fn get_many<'a>(&'a self, id: &'a BucketId, keys: &'a [String]) -> Answer<'a, Vec<Option<Bytes>>> {
         let buckets = self.read();
         let bucket = bucket(&buckets, id);

@@ -3,5 +3,7 @@
 pub mod file;
 pub mod memory;
 pub mod nats;
+mod nats_changes;
 pub mod redis;
+mod redis_changes;
 mod writer;

@@ -14,7 +14,7 @@ use async_nats::jetstream::{self, Context};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use crate::plugins::keyvalue::backend::{Answer, Backend, BucketId, Budget, Error, incremented};
+use crate::plugins::keyvalue::backend::{Answer, Backend, BucketId, Budget, Changes, Error, incremented};
 use crate::plugins::remote::Nats;
 use crate::plugins::remote::names::stream_name;
 use crate::plugins::remote::nats::chain;
@@ -42,6 +42,16 @@ struct Shared {
     listed: Mutex<VecDeque<Listed>>,
 }
 
+/// The buckets that were opened in this process.
+pub(super) struct Opened(Arc<Shared>);
+
+impl Opened {
+    /// The one that is it.
+    pub(super) fn id_of(&self, is_it: impl Fn(&BucketId) -> bool) -> Option<BucketId> {
+        lock(&self.0.opened).keys().find(|id| is_it(id)).cloned()
+    }
+}
+
 /// The keys of a bucket, sorted, as of its last change.
 struct Listed {
     bucket: BucketId,
@@ -53,6 +63,15 @@ impl NatsBuckets {
     /// Buckets that are made when something is stored in them.
     pub fn new(server: Arc<Nats>) -> Self {
         NatsBuckets { server, shared: Arc::default() }
+    }
+
+    pub(super) fn server(&self) -> &Arc<Nats> {
+        &self.server
+    }
+
+    /// The buckets that were opened here.
+    pub(super) fn opened(&self) -> Opened {
+        Opened(self.shared.clone())
     }
 
     /// Does something with a bucket, on the runtime of the connection.
@@ -176,7 +195,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What NATS calls a bucket. A shared one is called what the operator calls it.
-fn bucket_name(id: &BucketId) -> String {
+pub(super) fn bucket_name(id: &BucketId) -> String {
     match id.workload.is_shared() {
         true => id.name.to_string(),
         false => stream_name(&["wash", id.workload.as_str(), &id.name]),
@@ -184,14 +203,14 @@ fn bucket_name(id: &BucketId) -> String {
 }
 
 /// By which the buckets of a workload are found again.
-fn description(workload: &WorkloadId) -> String {
+pub(super) fn description(workload: &WorkloadId) -> String {
     match workload.is_shared() {
         true => String::new(),
         false => format!("key-value data of the workload {workload}"),
     }
 }
 
-fn says_not_found(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(super) fn says_not_found(error: &(dyn std::error::Error + 'static)) -> bool {
     chain(error).contains("stream not found")
 }
 
@@ -228,7 +247,7 @@ fn encoded(key: &str) -> Result<String, String> {
 }
 
 /// The key that is written so; `None` where somebody else wrote it in another way.
-fn decoded(encoded: &str) -> Option<String> {
+pub(super) fn decoded(encoded: &str) -> Option<String> {
     if encoded == "=" {
         return Some(String::new());
     }
@@ -251,6 +270,10 @@ fn decoded(encoded: &str) -> Option<String> {
 }
 
 impl Backend for NatsBuckets {
+    fn changes(&self) -> Option<&dyn Changes> {
+        Some(self)
+    }
+
     fn get_many<'a>(&'a self, id: &'a BucketId, keys: &'a [String]) -> Answer<'a, Vec<Option<Bytes>>> {
         let keys = keys.to_vec();
         let found = self.run(id, |bucket| async move {

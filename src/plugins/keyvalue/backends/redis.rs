@@ -5,6 +5,9 @@
 //! letting anybody in between. A key that another program adds to the hash is listed, too: the next
 //! listing notices that the numbers differ, and makes the set anew.
 //!
+//! A script that changes something publishes a notice of it, for those who watch: see
+//! [`super::redis_changes`].
+//!
 //! How safe acknowledged data is depends on how the server is set up to persist.
 
 use std::sync::Arc;
@@ -13,8 +16,9 @@ use bytes::Bytes;
 use futures::FutureExt;
 use redis::{Cmd, FromRedisValue};
 
+use super::redis_changes::telling;
 use crate::plugins::keyvalue::backend::{
-    Answer, Backend, BucketId, Error, MAX_BATCH_BYTES, no_number, too_great, too_many_bytes,
+    Answer, Backend, BucketId, Changes, Error, MAX_BATCH_BYTES, no_number, too_great, too_many_bytes,
 };
 use crate::plugins::remote::Redis;
 use crate::plugins::remote::redis::Again;
@@ -36,21 +40,26 @@ const GET: &str = r"
     return values
 ";
 
-const SET: &str = r"
+const SET: &str = telling!(
+    r"
     for i = 1, #ARGV, 2 do
         redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
         redis.call('ZADD', KEYS[2], 0, ARGV[i])
+        tell_set(ARGV[i], ARGV[i + 1])
     end
     return true
-";
+"
+);
 
-const DELETE: &str = r"
+const DELETE: &str = telling!(
+    r"
     for i = 1, #ARGV do
-        redis.call('HDEL', KEYS[1], ARGV[i])
+        if redis.call('HDEL', KEYS[1], ARGV[i]) == 1 then tell_deleted(ARGV[i]) end
         redis.call('ZREM', KEYS[2], ARGV[i])
     end
     return true
-";
+"
+);
 
 const KEYS: &str = r"
     if redis.call('HLEN', KEYS[1]) ~= redis.call('ZCARD', KEYS[2]) then
@@ -61,7 +70,8 @@ const KEYS: &str = r"
 ";
 
 /// Adds decimal digits: a number of Lua or of Redis itself would not hold 64 bits.
-const INCREMENT: &str = r"
+const INCREMENT: &str = telling!(
+    r"
     local function plain(digits)
         digits = string.gsub(digits, '^0+', '')
         if digits == '' then return '0' end
@@ -89,20 +99,26 @@ const INCREMENT: &str = r"
     if great(sum) then return 'too great ' .. a end
     redis.call('HSET', KEYS[1], ARGV[1], sum)
     redis.call('ZADD', KEYS[2], 0, ARGV[1])
+    tell_set(ARGV[1], sum)
     return sum
-";
+"
+);
 
 /// The third argument is the value that was seen, which is empty where the second is `0`.
-const SWAP: &str = r"
+const SWAP: &str = telling!(
+    r"
     local stored = redis.call('HGET', KEYS[1], ARGV[1])
     local same = (ARGV[2] == '1' and stored == ARGV[3]) or (ARGV[2] == '0' and not stored)
     if not same then return 0 end
     redis.call('HSET', KEYS[1], ARGV[1], ARGV[4])
     redis.call('ZADD', KEYS[2], 0, ARGV[1])
+    tell_set(ARGV[1], ARGV[4])
     return 1
-";
+"
+);
 
 /// Buckets in one Redis server, below one prefix.
+#[derive(Clone)]
 pub struct RedisBuckets {
     server: Arc<Redis>,
     prefix: Option<String>,
@@ -115,13 +131,17 @@ impl RedisBuckets {
         RedisBuckets { server, prefix }
     }
 
-    fn prefix(&self) -> &str {
+    pub(super) fn server(&self) -> &Arc<Redis> {
+        &self.server
+    }
+
+    pub(super) fn prefix(&self) -> &str {
         self.prefix.as_deref().unwrap_or(DEFAULT_PREFIX)
     }
 
     /// The names of the hash and of the set of its keys. They have the same tag in braces, so that a
     /// cluster keeps both on the same node. A shared bucket is the hash that its name says.
-    fn names(&self, id: &BucketId) -> (String, String) {
+    pub(super) fn names(&self, id: &BucketId) -> (String, String) {
         let hash = match id.workload.is_shared() {
             true => format!("{}{}", self.prefix.as_deref().unwrap_or_default(), id.name),
             false => format!("{}{}{}", self.prefix(), part_of(&id.workload), escaped(&id.name)),
@@ -146,6 +166,22 @@ impl RedisBuckets {
         arguments(&mut command);
         self.server.call(command, again).await.map_err(Error::Other)
     }
+
+    /// The same with a script that changes something, and tells of it.
+    async fn change<T: FromRedisValue + Send + 'static>(
+        &self,
+        script: &str,
+        id: &BucketId,
+        arguments: impl FnOnce(&mut Cmd),
+        again: Again,
+    ) -> Result<T, Error> {
+        let channel = self.channel(&self.names(id).0);
+        let with_channel = |command: &mut Cmd| {
+            arguments(command);
+            command.arg(channel);
+        };
+        self.run(script, id, with_channel, again).await
+    }
 }
 
 /// Part of a name. What has a meaning there is escaped: `:` between the parts, and the braces.
@@ -160,13 +196,24 @@ fn escaped(part: &str) -> String {
     escaped
 }
 
+/// What was escaped so; `None` where it was not.
+pub(super) fn unescaped(escaped: &str) -> Option<String> {
+    let mut parts = escaped.split('%');
+    let mut part = parts.next()?.to_string();
+    for rest in parts {
+        part.push(u8::from_str_radix(rest.get(..2)?, 16).ok()?.into());
+        part.push_str(&rest[2..]);
+    }
+    Some(part)
+}
+
 /// What the names of all buckets of a workload begin with, after the prefix.
-fn part_of(workload: &WorkloadId) -> String {
+pub(super) fn part_of(workload: &WorkloadId) -> String {
     format!("{}:", escaped(workload.as_str()))
 }
 
 /// A pattern of `SCAN` for what begins so.
-fn begins_with(text: &str) -> String {
+pub(super) fn begins_with(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 1);
     for character in text.chars() {
         if matches!(character, '*' | '?' | '[' | ']' | '\\' | '^' | '-') {
@@ -179,6 +226,10 @@ fn begins_with(text: &str) -> String {
 }
 
 impl Backend for RedisBuckets {
+    fn changes(&self) -> Option<&dyn Changes> {
+        Some(self)
+    }
+
     fn get_many<'a>(&'a self, bucket: &'a BucketId, keys: &'a [String]) -> Answer<'a, Vec<Option<Bytes>>> {
         async move {
             let arguments = |command: &mut Cmd| {
@@ -220,7 +271,7 @@ impl Backend for RedisBuckets {
                     command.arg(key).arg(&value[..]);
                 }
             };
-            self.run(SET, bucket, arguments, Again::Harmless).await
+            self.change(SET, bucket, arguments, Again::Harmless).await
         }
         .boxed()
     }
@@ -230,7 +281,7 @@ impl Backend for RedisBuckets {
             let arguments = |command: &mut Cmd| {
                 command.arg(&keys);
             };
-            self.run(DELETE, bucket, arguments, Again::Harmless).await
+            self.change(DELETE, bucket, arguments, Again::Harmless).await
         }
         .boxed()
     }
@@ -240,7 +291,7 @@ impl Backend for RedisBuckets {
             let arguments = |command: &mut Cmd| {
                 command.arg(key).arg(delta.to_string());
             };
-            let said: String = self.run(INCREMENT, bucket, arguments, Again::Never).await?;
+            let said: String = self.change(INCREMENT, bucket, arguments, Again::Never).await?;
             match said.strip_prefix("too great ") {
                 Some(stored) => Err(too_great(key, stored)),
                 None => said.parse().map_err(|_| no_number(key)),
@@ -256,7 +307,7 @@ impl Backend for RedisBuckets {
                 command.arg(key).arg(there).arg(seen.as_deref().unwrap_or_default()).arg(&value[..]);
             };
             // Sent again it would find its own value there, and say that it is somebody else's.
-            self.run(SWAP, bucket, arguments, Again::Never).await
+            self.change(SWAP, bucket, arguments, Again::Never).await
         }
         .boxed()
     }
@@ -301,5 +352,9 @@ mod tests {
     fn parts_of_names_keep_apart() {
         assert_eq!(escaped("a:b%{c}"), "a%3Ab%25%7Bc%7D");
         assert_eq!(escaped("größe/x"), "größe/x");
+        for part in ["a:b%{c}", "größe/x", "", "%3A"] {
+            assert_eq!(unescaped(&escaped(part)).as_deref(), Some(part));
+        }
+        assert_eq!((unescaped("a%"), unescaped("%zz"), unescaped("%ö")), (None, None, None));
     }
 }

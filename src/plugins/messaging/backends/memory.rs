@@ -290,15 +290,36 @@ async fn hand_out(
     permits: Arc<Semaphore>,
 ) {
     let shed = Shed::default();
+    let handler = || broker.upgrade().and_then(|broker| broker.handler(&name));
     loop {
-        let Ok(permit) = permits.clone().acquire_owned().await else { return };
-        let Some(Delivery { message, mut share, room, since }) = queue.recv().await else { return };
+        // Only where the wait has a bound, the first in the row is taken to look at the clock for it.
+        let (permit, Delivery { message, mut share, room, since }) = match handler().and_then(|(_, wait)| wait) {
+            None => {
+                let Ok(permit) = permits.clone().acquire_owned().await else { return };
+                let Some(delivery) = queue.recv().await else { return };
+                (Some(permit), delivery)
+            }
+            Some(wait) => {
+                let Some(delivery) = queue.recv().await else { return };
+                let left = wait.saturating_sub(delivery.since.elapsed());
+                let permit = tokio::time::timeout(left, permits.clone().acquire_owned()).await;
+                (permit.ok().and_then(Result::ok), delivery)
+            }
+        };
         drop(room);
-        let Some((handler, wait)) = broker.upgrade().and_then(|broker| broker.handler(&name)) else { continue };
-        if let Some(wait) = wait.filter(|wait| since.elapsed() > *wait) {
-            may_fail(&mut share, shed.count(&name, wait));
-            continue;
-        }
+        let Some((handler, wait)) = handler() else { continue };
+        let permit = match (permit, wait) {
+            (_, Some(wait)) if since.elapsed() >= wait => {
+                may_fail(&mut share, shed.count(&name, wait));
+                continue;
+            }
+            (Some(permit), _) => permit,
+            // It has no bound any more.
+            (None, _) => match permits.clone().acquire_owned().await {
+                Ok(permit) => permit,
+                Err(_) => return,
+            },
+        };
         may_fail(&mut share, format!("`{name}` failed to handle the message"));
         tokio::spawn(async move {
             match (handler.handle(message).await, share) {

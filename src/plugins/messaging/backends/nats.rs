@@ -5,7 +5,7 @@
 //! several hosts share its messages. As everywhere in NATS, what nobody takes in time is lost, and
 //! a handler that fails answers nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,9 +15,10 @@ use async_nats::client::RequestErrorKind;
 use async_nats::{Client, Message, Request, Subscriber};
 use bytes::Bytes;
 use futures::stream::select_all;
-use futures::{FutureExt, StreamExt};
-use tokio::sync::{Semaphore, watch};
+use futures::{FutureExt, Stream, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::plugins::messaging::backend::{
     Answer, Backend, Broker, BrokerMessage, Handler, STOPPED, Shed, Subscription, no_answer, no_responders,
@@ -35,6 +36,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 const SLACK: Duration = Duration::from_secs(5);
 /// How long a sender waits until the workload's own handlers have subscribed.
 const SUBSCRIBING: Duration = Duration::from_secs(3);
+/// How many messages may wait here, each for a bounded time; more wait in the client.
+const MOST_WAITING: usize = 4096;
 
 /// The brokers of all workloads on one server.
 pub struct NatsMessages {
@@ -341,12 +344,21 @@ struct Listener {
     starting: Arc<Starting>,
 }
 
+/// A message with the number of the pattern that it came for.
+type Numbered = (usize, Message);
+
+/// Messages that wait for their turn, where that has a bound.
+struct Row {
+    waiting: VecDeque<(Instant, Numbered)>,
+    shed: Shed,
+}
+
 impl Listener {
     /// Subscribes and hands messages out, for ever. The client renews a subscription when its
     /// connection breaks; a client that has given up is replaced here.
     async fn listen(self) {
         let permits = Arc::new(Semaphore::new(self.in_flight));
-        let shed = Shed::default();
+        let mut row = Row { waiting: VecDeque::new(), shed: Shed::default() };
         loop {
             match self.subscribe().await {
                 Ok(subscribers) => {
@@ -354,22 +366,7 @@ impl Listener {
                     let numbered =
                         |(index, subscriber): (usize, Subscriber)| subscriber.map(move |message| (index, message));
                     let mut messages = select_all(subscribers.into_iter().enumerate().map(numbered));
-                    loop {
-                        // Nothing is taken that nobody could handle now: it waits in the client. Only where
-                        // the wait has a bound, the first in the row is taken to look at the clock for it.
-                        let turn = permits.clone().acquire_owned();
-                        let (permit, next) = match self.admission_wait {
-                            None => (turn.await.ok(), messages.next().await),
-                            Some(wait) => {
-                                let Some(next) = messages.next().await else { break };
-                                let Ok(permit) = tokio::time::timeout(wait, turn).await else {
-                                    shed.count(&self.name, wait);
-                                    continue;
-                                };
-                                (permit.ok(), Some(next))
-                            }
-                        };
-                        let (Some(permit), Some((index, message))) = (permit, next) else { break };
+                    while let Some((permit, (index, message))) = self.next(&mut row, &mut messages, &permits).await {
                         let message = plain(message, self.prefix.as_deref());
                         if !self.is_wanted(index, &message.subject) {
                             continue;
@@ -388,6 +385,38 @@ impl Listener {
                 }
             }
             tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// The next message with its turn. `None`: no more come.
+    async fn next(
+        &self,
+        row: &mut Row,
+        messages: &mut (impl Stream<Item = Numbered> + Unpin),
+        permits: &Arc<Semaphore>,
+    ) -> Option<(OwnedSemaphorePermit, Numbered)> {
+        let Some(wait) = self.admission_wait else {
+            // Nothing is taken that nobody could handle now: it waits in the client.
+            let permit = permits.clone().acquire_owned().await.ok()?;
+            return Some((permit, messages.next().await?));
+        };
+        // Where the wait has a bound, each is taken at once, as of when it has come.
+        loop {
+            let first = row.waiting.front().map(|(since, _)| *since + wait);
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(first.unwrap_or_else(Instant::now)), if first.is_some() => {
+                    row.waiting.pop_front();
+                    row.shed.count(&self.name, wait);
+                }
+                permit = permits.clone().acquire_owned(), if first.is_some() => {
+                    let (_, message) = row.waiting.pop_front()?;
+                    return Some((permit.ok()?, message));
+                }
+                message = messages.next(), if row.waiting.len() < MOST_WAITING => {
+                    row.waiting.push_back((Instant::now(), message?));
+                }
+            }
         }
     }
 

@@ -60,6 +60,12 @@ async fn route(request: Request<IncomingRequestBody>) -> Result<Response<Body>, 
             println!("probe3 says {query}");
             Ok(text("said".into()))
         }
+        "/murmur" => {
+            println!("{query} first");
+            wasip3::clocks::monotonic_clock::wait_for(200_000_000).await;
+            println!("{query} second");
+            Ok(text("murmured".into()))
+        }
         "/fail" => Err(ErrorCode::InternalError(Some("probe3 failed on purpose".into()))),
         "/trap" => panic!("probe3 panic on purpose"),
         "/loop" => loop {

@@ -24,6 +24,7 @@ fn main() {
         "udp" => udp(argument),
         "http" => wstd::runtime::block_on(http()),
         "connect" => println!("{}", connect(argument)),
+        "fetch" => wstd::runtime::block_on(fetch(argument)),
         "done" => println!("all is done"),
         "exit" => exit(argument.parse().expect("a number")),
         "panic" => {
@@ -41,6 +42,14 @@ fn main() {
         },
         other => panic!("SERVICE={other} is unknown"),
     }
+}
+
+/// Prints the body of an answer.
+async fn fetch(url: &str) {
+    let request = wstd::http::Request::get(url).body(wstd::http::Body::empty()).expect("a request");
+    let mut answer = wstd::http::Client::new().send(request).await.expect("an answer").into_body();
+    let body = answer.contents().await.expect("its body");
+    print!("{}", String::from_utf8_lossy(body));
 }
 
 /// Serves connections, each for itself. The first line says what is wanted.

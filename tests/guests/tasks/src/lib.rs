@@ -46,6 +46,7 @@ impl Guest for Tasks {
 }
 
 fn act(name: &str) -> String {
+    println!("acting on {name}");
     match name {
         "trap" => panic!("tasks panic on purpose"),
         "loop" => loop {
