@@ -392,6 +392,68 @@ async fn go_project_is_built_by_tinygo_after_its_code_was_generated() {
 }
 
 #[tokio::test]
+async fn plain_go_makes_a_library_for_preview_1_and_its_variables_are_its_own() {
+    let workshop = Workshop::language(
+        Language::Go,
+        &[
+            ("go.mod", "require go.bytecodealliance.org/pkg v0.4.0\n"),
+            ("wit/world.wit", "package a:b; world answer {}"),
+        ],
+    );
+    workshop.write("in.bin", component());
+    workshop.tool("go", "test \"$1\" = version || { echo \"$GOOS $GOARCH $*\" > log && cp in.bin build/hello.wasm; }");
+    let report = workshop.build().await.unwrap();
+    let args = "build -buildmode=c-shared -ldflags=-checklinkname=0 -o build/hello.wasm .";
+    assert_eq!(report.command, format!("GOOS=wasip1 GOARCH=wasm go {args}"));
+    assert_eq!(std::fs::read_to_string(workshop.project.root.join("log")).unwrap(), format!("wasip1 wasm {args}\n"));
+}
+
+/// A clang that says what it was asked to do, with all that belongs to it.
+fn with_clang(files: &[(&str, &str)]) -> Workshop {
+    let mut workshop = Workshop::language(Language::C, files);
+    let sysroot = workshop.tools().join("sysroot");
+    for file in ["sysroot/lib/wasm32-wasip1/libc.a", "resources/lib/wasip1/libclang_rt.builtins-wasm32.a"] {
+        let path = workshop.tools().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    }
+    workshop.write("in.bin", component());
+    workshop.opts.env.insert("WASI_SYSROOT".into(), sysroot.display().to_string());
+    workshop.opts.env.insert("CC".into(), "clang-of-mine".into());
+    workshop.opts.env.insert("CFLAGS".into(), "-Wall  -DA=1".into());
+    workshop.tool("wasm-ld", "exit 1");
+    let resources = workshop.tools().join("resources");
+    workshop.tool(
+        "clang-of-mine",
+        &format!(
+            "if [ \"$1\" = --print-resource-dir ]; then echo '{}'; else echo \"$*\" > log && cp in.bin build/hello.wasm; fi",
+            resources.display()
+        ),
+    );
+    workshop
+}
+
+#[tokio::test]
+async fn c_component_is_compiled_with_all_its_sources_and_what_the_environment_says() {
+    let mut workshop =
+        with_clang(&[("src/b.c", ""), ("gen/my_world.c", ""), ("wit/world.wit", "package a:b; world my-world {}")]);
+    let report = workshop.build().await.unwrap();
+    assert!(report.command.starts_with("clang-of-mine --target=wasm32-wasip1 "), "{}", report.command);
+    let log = || std::fs::read_to_string(workshop.project.root.join("log")).unwrap();
+    let flags = "-mexec-model=reactor -D__component_type_object_force_link_my_world=abort -Oz -I. -Isrc -Igen -Wall -DA=1 gen/my_world.c src/b.c -Wl,--strip-debug -nodefaultlibs -lc ";
+    assert!(log().contains(flags), "{}", log());
+    assert!(log().ends_with("resources/lib/wasip1/libclang_rt.builtins-wasm32.a -o build/hello.wasm\n"), "{}", log());
+
+    // The object file with the types, where wit-bindgen has made one, is what the sources refer to.
+    workshop.write("gen/my_world_component_type.o", "");
+    workshop.opts.for_dev = true;
+    workshop.build().await.unwrap();
+    let log = std::fs::read_to_string(workshop.project.root.join("log")).unwrap();
+    assert!(!log.contains("force_link") && log.contains("-O1 -gline-tables-only"), "{log}");
+    assert!(log.contains(" gen/my_world.c gen/my_world_component_type.o src/b.c "), "{log}");
+}
+
+#[tokio::test]
 async fn makefile_leaves_whichever_file_it_writes() {
     let workshop = Workshop::language(Language::Make, &[("Makefile", "")]);
     workshop.write("in.bin", component());

@@ -19,6 +19,10 @@ struct Made {
 
 /// `wash new TEMPLATE --name my-app`, and `wash build` with its report.
 fn make(template: &str) -> Made {
+    make_that_exports(template, "wasi:http/incoming-handler@0.2")
+}
+
+fn make_that_exports(template: &str, export: &str) -> Made {
     let sandbox = Sandbox::new();
     run(&mut sandbox.wash(["new", template, "--name", "my-app", "--offline"])).expect_code(0);
     let root = sandbox.path().join("my-app");
@@ -27,7 +31,7 @@ fn make(template: &str) -> Made {
     assert_eq!(report["name"], "my-app", "{report}");
     assert_eq!(report["kind"], "component", "{report}");
     let exports = report["exports"].to_string();
-    assert!(exports.contains("wasi:http/incoming-handler@0.2"), "{exports}");
+    assert!(exports.contains(export), "{exports}");
     let path = PathBuf::from(report["path"].as_str().unwrap());
     assert_eq!(report["size"].as_u64().unwrap(), std::fs::metadata(&path).unwrap().len());
     Made { sandbox, root }
@@ -142,13 +146,73 @@ fn http_hello_world_python() {
 }
 
 #[test]
+fn http_hello_world_go() {
+    hello_world("http-hello-world-go", "build/my-app.component.wasm");
+}
+
+#[test]
+fn http_hello_world_c() {
+    hello_world("http-hello-world-c", "build/my-app.component.wasm");
+}
+
+/// Settings that let the component ask a server of the test.
+fn allow_loopback(made: &Made, port: u16) {
+    let config = made.root.join(".wash/config.yaml");
+    let settings = std::fs::read_to_string(&config).unwrap();
+    write(&config, format!("{settings}dev:\n  allowed_host_loopback_ports: [{port}]\n"));
+}
+
+#[test]
+fn http_client_typescript() {
+    let upstream = Upstream::start();
+    let port = upstream.port();
+    let made = make("http-client-typescript");
+    allow_loopback(&made, port);
+    let dev = made.dev();
+    let url = format!("http://127.0.0.1:{port}");
+    assert!(dev.get("/").body.contains("/fetch?url="));
+    assert_eq!(dev.get("/fetch").status, 400);
+    assert_eq!(dev.get(&format!("/fetch?url={url}/hello")), answer(200, "hello HTTP/1.1"));
+    assert_eq!(dev.get(&format!("/fetch?url={url}/nowhere")), answer(404, "nowhere"));
+    assert_eq!(dev.send("POST", &format!("/fetch?url={url}/sink"), "12345"), answer(200, "5"));
+    let headers = [("accept", "text/x"), ("cookie", "mine")];
+    let seen = dev.request("GET", &format!("/fetch?url={url}/headers"), None, &headers).body;
+    assert!(seen.contains("accept: text/x") && !seen.contains("cookie"), "{seen}");
+    let head: serde_json::Value = serde_json::from_str(&dev.get(&format!("/headers?url={url}/nowhere")).body).unwrap();
+    assert_eq!(head["status"], 404, "{head}");
+    assert_eq!(dev.get(&format!("/json?url={url}/hello")).status, 502, "it is no JSON");
+    let refused = dev.get("/fetch?url=http://127.0.0.1:1/");
+    assert!(refused.status == 502 && refused.body.contains("Could not fetch"), "{refused:?}");
+    dev.stop();
+}
+
+#[test]
+fn http_streaming_p3() {
+    let upstream = Upstream::start();
+    let port = upstream.port();
+    let made = make_that_exports("http-streaming-p3", "wasi:http/handler@0.3");
+    allow_loopback(&made, port);
+    let dev = made.dev();
+    let url = format!("http://127.0.0.1:{port}");
+    assert!(dev.get("/").body.contains("/count?to=5"));
+    assert_eq!(dev.get("/count?to=2"), answer(200, "1\n2\n"));
+    assert_eq!(dev.get("/count?to=9999").status, 400);
+    assert_eq!(dev.send("POST", "/upper", "good morning"), answer(200, "GOOD MORNING"));
+    assert_eq!(dev.send("POST", "/upper", &"a".repeat(300_000)), answer(200, &"A".repeat(300_000)));
+    assert_eq!(dev.get(&format!("/fetch?url={url}/hello")), answer(200, "hello HTTP/1.1"));
+    assert_eq!(dev.get(&format!("/both?a={url}/hello&b={url}/bytes%3F70000")), answer(200, "14 70000\n"));
+    let refused = dev.get("/fetch?url=http://127.0.0.1:1/");
+    assert!(refused.status == 502 && refused.body.contains("Could not fetch"), "{refused:?}");
+    assert_eq!(dev.get("/nowhere"), answer(404, "Not found\n"));
+    dev.stop();
+}
+
+#[test]
 fn http_client() {
     let upstream = Upstream::start();
     let port = upstream.port();
     let made = make("http-client");
-    let config = made.root.join(".wash/config.yaml");
-    let settings = std::fs::read_to_string(&config).unwrap();
-    write(&config, format!("{settings}dev:\n  allowed_host_loopback_ports: [{port}]\n"));
+    allow_loopback(&made, port);
     let dev = made.dev();
     let usage = dev.get("/");
     assert_eq!(usage.status, 400);
@@ -222,6 +286,64 @@ fn http_kv_handler_hono() {
 }
 
 #[test]
+fn http_handler_hono() {
+    let made = make("http-handler-hono");
+    let dev = made.dev();
+    assert!(dev.get("/").body.contains("/items"), "usage");
+    let second = r#"{"id":2,"title":"serve it","done":false}"#;
+    assert_eq!(dev.get("/items?done=false"), answer(200, &format!("[{second}]")));
+    assert_eq!(dev.get("/items/2"), answer(200, second));
+    assert_eq!(dev.get("/items/7"), answer(404, r#"{"error":"there is no item 7"}"#));
+    let added = dev.send("POST", "/items", r#"{"title":"sleep","owner":"x"}"#);
+    assert_eq!(added, answer(201, r#"{"id":3,"title":"sleep","done":false}"#));
+    assert_eq!(dev.send("POST", "/items", "{").status, 400);
+    assert_eq!(dev.send("POST", "/items", "[]").status, 400);
+    let changed = dev.send("PUT", "/items/2", r#"{"done":true}"#);
+    assert_eq!(changed, answer(200, r#"{"id":2,"title":"serve it","done":true}"#));
+    assert_eq!(dev.request("DELETE", "/items/1", None, &[]).status, 204);
+    assert_eq!(dev.get("/nowhere").status, 404);
+    dev.stop();
+}
+
+#[test]
+fn http_filesystem_handler_hono() {
+    let made = make("http-filesystem-handler-hono");
+    let dev = made.dev();
+    assert!(dev.get("/").body.contains("/files"), "usage");
+    assert_eq!(dev.get("/files"), answer(200, r#"["hello.txt"]"#));
+    assert_eq!(dev.get("/files/hello.txt"), answer(200, "Hello from a file!\n"));
+    let long = "word ".repeat(50_000);
+    assert_eq!(dev.send("PUT", "/files/notes/today.txt", &long).status, 201);
+    assert_eq!(std::fs::read_to_string(made.root.join("data/notes/today.txt")).unwrap(), long);
+    assert_eq!(dev.get("/files/notes/today.txt"), answer(200, &long));
+    assert_eq!(dev.get("/files"), answer(200, r#"["hello.txt","notes/"]"#));
+    assert_eq!(dev.get("/files/notes").status, 400);
+    assert_eq!(dev.request("DELETE", "/files/notes/today.txt", None, &[]).status, 204);
+    assert_eq!(dev.get("/files/notes/today.txt"), answer(404, "No such file\n"));
+    assert_eq!(dev.get("/files/..%2fpackage.json"), answer(403, "Not allowed\n"));
+    assert_eq!(dev.send("PUT", "/files/..%2fmine", "x").status, 403);
+    assert!(!made.root.join("mine").exists());
+    dev.stop();
+}
+
+#[test]
+fn http_logging_handler_hono() {
+    let made = make("http-logging-handler-hono");
+    let mut dev = made.dev();
+    assert!(dev.get("/").body.contains("/log/{level}"), "usage");
+    assert_eq!(dev.send("POST", "/log/warn", "the kettle is hot").status, 204);
+    dev.wait_for_event("output", |event| {
+        event["level"] == "warn" && event["line"].as_str().unwrap().ends_with("the kettle is hot")
+    });
+    assert_eq!(dev.send("POST", "/log/loudly", "x").status, 400);
+    assert_eq!(dev.get("/fail"), answer(500, "Internal server error\n"));
+    dev.wait_for_event("output", |event| {
+        event["level"] == "critical" && event["line"].as_str().unwrap().contains("this route always fails")
+    });
+    dev.stop();
+}
+
+#[test]
 fn http_blobstore_handler_hono() {
     let made = make("http-blobstore-handler-hono");
     let dev = made.dev();
@@ -240,7 +362,16 @@ fn http_blobstore_handler_hono() {
 
 #[test]
 fn http_api_with_distributed_workloads() {
-    let made = make("http-api-with-distributed-workloads");
+    tasks("http-api-with-distributed-workloads");
+}
+
+#[test]
+fn http_api_with_distributed_workloads_typescript() {
+    tasks("http-api-with-distributed-workloads-typescript");
+}
+
+fn tasks(template: &str) {
+    let made = make(template);
     let dev = made.dev();
     assert!(dev.get("/").body.contains("/task"), "usage");
     assert_eq!(dev.send("POST", "/task", "hello world").body.trim(), "h3110 w0r1d");
