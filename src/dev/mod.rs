@@ -26,7 +26,7 @@ use crate::host::builder::HostBuilder;
 use crate::host::workloads::{Host, Running};
 use crate::host::{Ready, StartError};
 use crate::plugins::blobstore::ObjectPlace;
-use crate::plugins::remote::{CloudEnvironment, ServerUrl};
+use crate::plugins::remote::{CloudEnvironment, PostgresUrl, ServerUrl};
 use crate::plugins::{Installed, InstalledOptions, blobstore, keyvalue, messaging};
 use crate::project::{self, Project, settings};
 use crate::runtime::engine::Engine;
@@ -625,16 +625,20 @@ fn scope_of(project: &Project, nodes: &[NodeState], generated: &BTreeSet<PathBuf
     }
 }
 
-/// Files that a workload is made of and that need no build: env files, component files, the service,
-/// authorities.
+/// Files that a workload is made of and that need no build: env files, secrets, component files, the
+/// service, authorities.
 fn surroundings_of(project: &Project) -> BTreeSet<PathBuf> {
     let dev = &project.settings.dev;
-    let sidecars = dev.components.iter().flat_map(|component| component.file.iter().chain(&component.env_files));
+    let sidecars = dev
+        .components
+        .iter()
+        .flat_map(|component| component.file.iter().chain(&component.env_files).chain(component.secret_files.values()));
     let authorities = &dev.http_client_ca_paths;
     dev.env_files
         .iter()
         .chain(sidecars)
         .chain(&dev.service_file)
+        .chain(dev.secret_files.values())
         .chain(authorities)
         .map(|file| project.root.join(file))
         .collect()
@@ -673,8 +677,9 @@ fn kept_data(project: &Project, env: &BTreeMap<String, String>) -> Result<Instal
         (None, Some(url), ..) | (None, None, None, Some(url)) => blobstore::Storage::Nats(url),
         (None, None, None, None) => blobstore::Storage::Memory,
     };
+    let postgres_url = server("dev.postgres_url", &dev.postgres_url, PostgresUrl::parse)?;
     let cloud_environment = CloudEnvironment::of(env);
-    Ok(InstalledOptions { keyvalue, blobstore, messaging, nats_url, cloud_environment })
+    Ok(InstalledOptions { keyvalue, blobstore, messaging, nats_url, postgres_url, cloud_environment })
 }
 
 /// Reads the address of a server. The error does not repeat it: it may have a password in it.

@@ -112,7 +112,7 @@ impl<C: Capabilities> Prepared<C> {
         component: &Component,
         compiled: &Compiled,
     ) -> Result<Self, PrepareError> {
-        let pre = around.linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
+        let pre = link::<C>(around.linker, compiled)?;
         Self::with_members(around, workload, &[component], pre, Role::Component)
     }
 
@@ -124,7 +124,7 @@ impl<C: Capabilities> Prepared<C> {
         linker: &Linker<GuestOf<C>>,
         compiled: &Compiled,
     ) -> Result<Self, PrepareError> {
-        let pre = linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
+        let pre = link::<C>(linker, compiled)?;
         Self::with_members(around, workload, &[component], pre, Role::Service)
     }
 
@@ -142,7 +142,7 @@ impl<C: Capabilities> Prepared<C> {
             let mut instance = linker.instance(&import.label).map_err(PrepareError::Link)?;
             personal::link::<C>(&mut instance, &import.interface, import.part).map_err(PrepareError::Link)?;
         }
-        let pre = linker.instantiate_pre(compiled).map_err(PrepareError::Link)?;
+        let pre = link::<C>(&linker, compiled)?;
         Self::with_members(around, workload, components, pre, Role::Component)
     }
 
@@ -304,6 +304,23 @@ pub enum PrepareError {
     Link(wasmtime::Error),
     /// The workload's configuration is wrong.
     Configure(Error),
+}
+
+/// Links a component, with what it imports under names of its own.
+fn link<C: Capabilities>(
+    linker: &Linker<GuestOf<C>>,
+    compiled: &Compiled,
+) -> Result<InstancePre<GuestOf<C>>, PrepareError> {
+    let kind = compiled.component_type();
+    let has_names = kind.imports(linker.engine()).any(|(_, import)| import.implements.is_some());
+    let linked = match has_names {
+        false => linker.instantiate_pre(compiled),
+        true => {
+            let mut linker = linker.clone();
+            C::link_named(&mut linker, compiled).and_then(|()| linker.instantiate_pre(compiled))
+        }
+    };
+    linked.map_err(PrepareError::Link)
 }
 
 /// What the component may reach. Whoever reads settings or manifests has checked them and names

@@ -35,7 +35,7 @@ impl ServerUrl {
 }
 
 /// The complaint about a URL never repeats it: what is wrong may be that the password has a `/`.
-fn parse(text: &str, schemes: &[&str], example: &str) -> Result<Url, String> {
+pub(super) fn parse(text: &str, schemes: &[&str], example: &str) -> Result<Url, String> {
     let like = format!("write it like `{example}`");
     let url = Url::parse(text).map_err(|error| format!("it is no URL ({error}); {like}"))?;
     if !schemes.contains(&url.scheme()) {
@@ -48,7 +48,7 @@ fn parse(text: &str, schemes: &[&str], example: &str) -> Result<Url, String> {
 }
 
 /// What a part of a URL stands for: `%40` is `@`.
-fn decoded(part: &str) -> String {
+pub(super) fn decoded(part: &str) -> String {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
