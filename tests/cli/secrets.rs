@@ -139,7 +139,7 @@ fn passwords_of_servers_are_in_no_output_and_no_log() {
     let body = "query select $1::text as v\tparameter-s3cret\nquery select 1/0";
     assert!(dev.send("POST", "/", body).body.contains("parameter-s3cret"));
     let logged = dev.stderr();
-    assert!(logged.contains("tokio_postgres"), "the library says something at all: {logged}");
+    assert!(logged.contains("executing statement"), "the library says something at all: {logged}");
     said.push_str(&format!("{:?}{logged}", dev.events()));
     dev.stop();
     for secret in ["s3cret", postgres::PASSWORD] {

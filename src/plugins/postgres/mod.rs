@@ -145,8 +145,11 @@ mod tests {
     use super::*;
     use crate::plugins::tests::workload;
 
-    fn configured(host: Option<&str>, entries: &[(Option<&str>, &[(&str, &str)])]) -> Result<ForComponent> {
-        let entry = |(name, config): &(Option<&str>, &[(&str, &str)])| HostInterface {
+    /// Name and settings of an entry.
+    type Entry<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)]);
+
+    fn configured(host: Option<&str>, entries: &[Entry<'_>]) -> Result<ForComponent> {
+        let entry = |(name, config): &Entry<'_>| HostInterface {
             namespace: "wasmcloud".into(),
             package: "postgres".into(),
             name: name.map(String::from),

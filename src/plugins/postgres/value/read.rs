@@ -373,7 +373,7 @@ fn range(raw: &[u8]) -> Result<Interval, String> {
     let flags = reader.u8()?;
     if flags & EMPTY != 0 {
         let day = calendar::date(0);
-        return Ok(Interval { start: day.clone(), start_inclusive: false, end: day, end_inclusive: false });
+        return Ok(Interval { start: day, start_inclusive: false, end: day, end_inclusive: false });
     }
     let mut day = |open, otherwise| {
         Ok::<_, String>(match flags & open {
