@@ -49,7 +49,7 @@ pub use crate::plugins::blobstore::{ObjectPlace, Storage as BlobstoreStorage};
 pub use crate::plugins::host_plugin::{Guest, HostPlugin, PluginView, PluginViews, WitWorld, WorkloadItem};
 pub use crate::plugins::keyvalue::Storage as KeyvalueStorage;
 pub use crate::plugins::messaging::Transport as MessagingTransport;
-pub use crate::plugins::remote::{CloudEnvironment, ServerUrl};
+pub use crate::plugins::remote::{CloudEnvironment, PostgresUrl, ServerUrl};
 pub use crate::runtime::engine::{Engine, EngineBuilder};
 pub use crate::runtime::http::server::ServerLimits;
 pub use crate::runtime::http::tls::TlsFiles;
@@ -62,6 +62,6 @@ pub use crate::runtime::observer::{
 };
 pub use crate::runtime::tls::{Trust, TrustRoots};
 pub use crate::runtime::workload::{
-    Component, HostInterface as WitInterface, LocalResources, Rules as NetworkRules, Service, Volume, VolumeMount,
-    Workload, WorkloadId,
+    Component, HostInterface as WitInterface, LocalResources, Rules as NetworkRules, Secrets, Service, Volume,
+    VolumeMount, Workload, WorkloadId,
 };

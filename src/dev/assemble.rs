@@ -15,7 +15,7 @@ use crate::runtime::network::policy::Policy;
 use crate::runtime::network::{Outbound, OutboundOptions};
 use crate::runtime::tls::{Trust, TrustRoots};
 use crate::runtime::workload::{
-    Component, HostInterface, LocalResources, Rules, Service, Volume, VolumeMount, Workload, WorkloadId,
+    Component, HostInterface, LocalResources, Rules, Secrets, Service, Volume, VolumeMount, Workload, WorkloadId,
 };
 use crate::toolchain;
 
@@ -52,21 +52,24 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
     let local = |environment: &BTreeMap<String, String>,
                  files: &[String],
                  config: &BTreeMap<String, String>,
+                 secrets: Secrets,
                  network: Rules| {
         Ok::<_, Error>(LocalResources {
             environment: environment_of(&project.root, environment, files)?,
             config: config.clone(),
+            secrets,
             volume_mounts: mounts.clone(),
             memory_limit_mb: dev.memory_limit_mb,
             cpu_limit: dev.cpu_limit,
             network,
         })
     };
+    let main_secrets = || secrets_of(&project.root, &dev.secrets, &dev.secret_files);
     let mut components = vec![Component {
         name: project.name.clone(),
         bytes: main.bytes.clone(),
         digest: main.digest.clone(),
-        local: local(&dev.environment, &dev.env_files, &dev.config, main_rules(project))?,
+        local: local(&dev.environment, &dev.env_files, &dev.config, main_secrets()?, main_rules(project))?,
         pool_size: dev.pool_size.unwrap_or(0),
         max_invocations: dev.max_invocations.unwrap_or(0),
         max_concurrency: dev.max_concurrency.unwrap_or(0),
@@ -74,7 +77,7 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
     let service = match &dev.service_file {
         Some(file) => Some(Component {
             name: service_name(project, file),
-            local: local(&dev.environment, &dev.env_files, &dev.config, main_rules(project))?,
+            local: local(&dev.environment, &dev.env_files, &dev.config, main_secrets()?, main_rules(project))?,
             ..service_from_file(project, file)?
         }),
         None if dev.service || runs_by_itself(main) => components.pop(),
@@ -85,8 +88,9 @@ pub fn workload(project: &Project, main: &Binary, built: &BTreeMap<String, Binar
             Some(binary) => binary.clone(),
             None => from_file(project, sidecar)?,
         };
-        let mut local =
-            local(&sidecar.environment, &sidecar.env_files, &sidecar.config, sidecar_rules(project, index, sidecar))?;
+        let secrets = secrets_of(&project.root, &sidecar.secrets, &sidecar.secret_files)?;
+        let rules = sidecar_rules(project, index, sidecar);
+        let mut local = local(&sidecar.environment, &sidecar.env_files, &sidecar.config, secrets, rules)?;
         volumes.extend(sidecar.volumes.iter().map(|own| volume(&sidecar.name, own)));
         local.volume_mounts.extend(sidecar.volumes.iter().map(|own| mount(&sidecar.name, own)));
         components.push(Component {
@@ -272,4 +276,24 @@ fn environment_of(
     }
     environment.extend(settings.clone());
     Ok(environment)
+}
+
+/// Secrets of the files, then those of the settings.
+fn secrets_of(root: &Path, settings: &BTreeMap<String, String>, files: &BTreeMap<String, String>) -> Result<Secrets> {
+    let mut secrets = Secrets::default();
+    for (name, file) in files {
+        let path = root.join(file);
+        let mut secret =
+            std::fs::read(&path).context(|| format!("cannot read the secret `{name}` from `{}`", path.display()))?;
+        // Editors end a file with one, and no secret means it.
+        if secret.ends_with(b"\n") {
+            secret.pop();
+            if secret.ends_with(b"\r") {
+                secret.pop();
+            }
+        }
+        secrets.insert(name, secret);
+    }
+    settings.iter().for_each(|(name, value)| secrets.insert(name, value.as_str()));
+    Ok(secrets)
 }

@@ -34,16 +34,20 @@ pub fn scope_of(project: &Project, nodes: &[NodeState], generated: &BTreeSet<Pat
     }
 }
 
-/// Files that a workload is made of and that need no build: env files, component files, the service,
-/// authorities.
+/// Files that a workload is made of and that need no build: env files, secrets, component files, the
+/// service, authorities.
 pub fn surroundings_of(project: &Project) -> BTreeSet<PathBuf> {
     let dev = &project.settings.dev;
-    let sidecars = dev.components.iter().flat_map(|component| component.file.iter().chain(&component.env_files));
+    let sidecars = dev
+        .components
+        .iter()
+        .flat_map(|component| component.file.iter().chain(&component.env_files).chain(component.secret_files.values()));
     let authorities = &dev.http_client_ca_paths;
     dev.env_files
         .iter()
         .chain(sidecars)
         .chain(&dev.service_file)
+        .chain(dev.secret_files.values())
         .chain(authorities)
         .map(|file| project.root.join(file))
         .collect()

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use super::report::Report;
 use crate::error::{Error, Result};
 use crate::plugins::blobstore::ObjectPlace;
-use crate::plugins::remote::{CloudEnvironment, ServerUrl};
+use crate::plugins::remote::{CloudEnvironment, PostgresUrl, ServerUrl};
 use crate::plugins::{InstalledOptions, blobstore, keyvalue, messaging};
 use crate::project::{self, Project, settings};
 use crate::runtime::http::server::{Bound, ServeOptions, Server, ServerLimits};
@@ -108,8 +108,9 @@ pub fn kept_data(project: &Project, env: &BTreeMap<String, String>) -> Result<In
         (None, Some(url), ..) | (None, None, None, Some(url)) => blobstore::Storage::Nats(url),
         (None, None, None, None) => blobstore::Storage::Memory,
     };
+    let postgres_url = server("dev.postgres_url", &dev.postgres_url, PostgresUrl::parse)?;
     let cloud_environment = CloudEnvironment::of(env);
-    Ok(InstalledOptions { keyvalue, blobstore, messaging, nats_url, cloud_environment })
+    Ok(InstalledOptions { keyvalue, blobstore, messaging, nats_url, postgres_url, cloud_environment })
 }
 
 /// Reads the address of a server. The error does not repeat it: it may have a password in it.

@@ -271,6 +271,7 @@ fn resources(table: &Table<'_>, around: &Around<'_>, volumes: &[VolumeSpec], nam
         // Thousandths of a core there, hundredths here.
         cpu_limit: local.whole("cpuLimit").filter(|limit| *limit > 0).map(|limit| limit.div_ceil(10)),
         network,
+        ..LocalResources::default()
     };
     local.end();
     resources

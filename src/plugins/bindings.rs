@@ -16,6 +16,9 @@ mod imports {
             "wit/wasi-logging-0.1.0-draft",
             "wit/wasi-otel-0.2.0-rc.2",
             "wit/wasmcloud-messaging-0.2.0",
+            "wit/wasmcloud-postgres-0.1.1-draft",
+            "wit/wasmcloud-postgres-0.2.0",
+            "wit/wasmcloud-secrets-2.1.0",
             "wit/wash-host",
         ],
         world: "wash:host/capabilities",
@@ -43,6 +46,16 @@ mod imports {
             "wasi:blobstore/types.incoming-value": crate::plugins::blobstore::incoming::IncomingValue,
             "wasi:blobstore/container.container": crate::plugins::blobstore::host::Container,
             "wasi:blobstore/container.stream-object-names": crate::plugins::blobstore::host::Listing,
+            "wasmcloud:postgres/types@0.1.1-draft": crate::plugins::postgres::draft,
+            "wasmcloud:secrets/store.secret": crate::plugins::secrets::Secret,
+        },
+        // What a component imports under a name of its own, for one of several servers.
+        named_imports: {
+            "wasmcloud:postgres/query@0.1.1-draft": crate::plugins::Label,
+            "wasmcloud:postgres/prepared@0.1.1-draft": crate::plugins::Label,
+            "wasmcloud:postgres/query@0.2.0": crate::plugins::Label,
+            "wasmcloud:postgres/prepared@0.2.0": crate::plugins::Label,
+            "wasmcloud:secrets/secret@2.1.0": crate::plugins::Label,
         },
     });
 }
@@ -52,7 +65,8 @@ mod exports {
     wasmtime::component::bindgen!({
         path: ["wit/wasmcloud-messaging-0.2.0", "wit/deps/io.wit", "wit/deps/clocks.wit", "wit/wasi-keyvalue-0.2.0-draft",
             "wit/wasi-keyvalue-0.2.0-draft2", "wit/wasi-blobstore-0.2.0-draft", "wit/wasi-config-0.2.0-rc.1", "wit/wasi-config-0.2.0-draft",
-            "wit/wasi-logging-0.1.0-draft", "wit/wasi-otel-0.2.0-rc.2", "wit/wash-host"],
+            "wit/wasi-logging-0.1.0-draft", "wit/wasi-otel-0.2.0-rc.2", "wit/wasmcloud-postgres-0.1.1-draft",
+            "wit/wasmcloud-postgres-0.2.0", "wit/wasmcloud-secrets-2.1.0", "wit/wash-host"],
         world: "wash:host/message-handler",
         exports: { default: async },
         require_store_data_send: true,
@@ -67,7 +81,8 @@ mod watching {
     wasmtime::component::bindgen!({
         path: ["wit/wasmcloud-messaging-0.2.0", "wit/deps/io.wit", "wit/deps/clocks.wit", "wit/wasi-keyvalue-0.2.0-draft",
             "wit/wasi-keyvalue-0.2.0-draft2", "wit/wasi-blobstore-0.2.0-draft", "wit/wasi-config-0.2.0-rc.1", "wit/wasi-config-0.2.0-draft",
-            "wit/wasi-logging-0.1.0-draft", "wit/wasi-otel-0.2.0-rc.2", "wit/wash-host"],
+            "wit/wasi-logging-0.1.0-draft", "wit/wasi-otel-0.2.0-rc.2", "wit/wasmcloud-postgres-0.1.1-draft",
+            "wit/wasmcloud-postgres-0.2.0", "wit/wasmcloud-secrets-2.1.0", "wit/wash-host"],
         world: "wash:host/key-watcher",
         exports: { default: async },
         require_store_data_send: true,
@@ -78,5 +93,5 @@ mod watching {
 }
 
 pub use exports::MessageHandlerPre;
-pub use imports::{wasi, wasmcloud};
+pub use imports::{named_imports, wasi, wasmcloud};
 pub use watching::KeyWatcherPre;

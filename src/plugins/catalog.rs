@@ -24,7 +24,7 @@ pub struct HostedInterface {
 }
 
 /// Packages of other hosts that are still to come.
-const LATER: &[&str] = &["wasi:tls", "wasi:webgpu", "wasmcloud:postgres", "wasmcloud:secrets"];
+const LATER: &[&str] = &["wasi:tls", "wasi:webgpu"];
 
 /// Whether a package, `namespace:package`, is still to come.
 pub fn is_later(package: &str) -> bool {
@@ -109,6 +109,9 @@ const PACKAGES: &[(&str, &str)] = &[
     ("logging.wit", include_str!("../../wit/wasi-logging-0.1.0-draft/package.wit")),
     ("otel.wit", include_str!("../../wit/wasi-otel-0.2.0-rc.2/package.wit")),
     ("messaging.wit", include_str!("../../wit/wasmcloud-messaging-0.2.0/package.wit")),
+    ("postgres-draft.wit", include_str!("../../wit/wasmcloud-postgres-0.1.1-draft/package.wit")),
+    ("postgres.wit", include_str!("../../wit/wasmcloud-postgres-0.2.0/package.wit")),
+    ("secrets.wit", include_str!("../../wit/wasmcloud-secrets-2.1.0/package.wit")),
     ("host.wit", include_str!("../../wit/wash-host/package.wit")),
 ];
 

@@ -205,7 +205,7 @@ impl Guest {
         let own = std::iter::once(&mut self.capabilities);
         let state = own
             .chain(self.others.iter_mut().map(|other| &mut other.capabilities))
-            .find_map(|capabilities| capabilities.1.get::<P>())
+            .find_map(|capabilities| capabilities.states.get::<P>())
             .unwrap_or_else(|| panic!("the plugin `{}` is bound where it is called", std::any::type_name::<P>()));
         PluginView { state, table: &mut self.table }
     }

@@ -16,10 +16,12 @@ pub mod keyvalue;
 pub mod logging;
 pub mod messaging;
 pub mod otel;
+pub mod postgres;
 pub mod remote;
 #[cfg(test)]
 #[path = "../../tests/support/s3.rs"]
 mod s3;
+pub mod secrets;
 #[cfg(test)]
 #[path = "../../tests/support/servers.rs"]
 mod servers;
@@ -28,7 +30,7 @@ pub mod view;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wasmtime::component::{Linker, LinkerInstance};
+use wasmtime::component::{Component as Compiled, Linker, LinkerInstance};
 
 use crate::error::{Error, Result};
 use crate::runtime::capability::{self, Capabilities, GuestOf};
@@ -39,8 +41,12 @@ use blobstore::Blobstore;
 use host_plugin::{BoundPlugins, Guest, Plugins, States};
 use keyvalue::Keyvalue;
 use messaging::Messaging;
-use remote::{CloudEnvironment, Connections, ServerUrl, Servers};
+use postgres::Databases;
+use remote::{CloudEnvironment, Connections, PostgresUrl, ServerUrl, Servers};
 use view::View;
+
+/// What a component calls an import, where it imports an interface under a name of its own.
+pub type Label = Arc<str>;
 
 /// Where the capabilities keep their data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +59,8 @@ pub struct InstalledOptions {
     pub messaging: messaging::Transport,
     /// The NATS server for entries of workloads that ask for NATS and do not say where.
     pub nats_url: Option<ServerUrl>,
+    /// The PostgreSQL server of `wasmcloud:postgres`, for components whose workload names no other.
+    pub postgres_url: Option<PostgresUrl>,
     /// Variables by which clouds are reached where nothing else says how.
     pub cloud_environment: CloudEnvironment,
 }
@@ -65,6 +73,7 @@ pub struct Installed {
     keyvalue: Keyvalue,
     blobstore: Blobstore,
     messaging: Messaging,
+    databases: Databases,
     plugins: Plugins,
     /// What the plugins keep for the components of the workload that is being made ready, by name.
     bound: Arc<BTreeMap<String, BoundPlugins>>,
@@ -83,6 +92,7 @@ impl Installed {
             keyvalue: Keyvalue::new(&options.keyvalue, &servers)?,
             blobstore: Blobstore::new(&options.blobstore, &servers)?,
             messaging: Messaging::new(&options.messaging, &servers),
+            databases: Databases::new(options.postgres_url.clone(), &servers),
             plugins: Plugins::default(),
             bound: Arc::default(),
             servers,
@@ -101,6 +111,7 @@ impl Installed {
         if others || options.messaging != self.options.messaging {
             changed.messaging = self.messaging.with(&options.messaging, &servers);
         }
+        changed.databases = Databases::new(options.postgres_url.clone(), &servers);
         if others || options.blobstore != self.options.blobstore {
             changed.blobstore = self.blobstore.with(&options.blobstore, &servers)?;
         }
@@ -183,13 +194,20 @@ impl Capabilities for Installed {
         keyvalue::host::link(linker, buckets)?;
         keyvalue::draft2::link(linker, buckets)?;
         blobstore::host::link(linker, blobs)?;
-        config::link(linker, |guest| View { state: &guest.capabilities.0.config, table: &mut guest.table })?;
+        config::link(linker, |guest| View { state: &guest.capabilities.configured.config, table: &mut guest.table })?;
         logging::link(linker, |guest| logging::Speaker {
-            state: &guest.capabilities.0.logging,
+            state: &guest.capabilities.configured.logging,
             call: guest.output.call(),
         })?;
-        otel::link(linker, |guest| otel::Recorder(&guest.capabilities.0.otel))?;
-        messaging::host::link(linker, messages)
+        otel::link(linker, |guest| otel::Recorder(&guest.capabilities.configured.otel))?;
+        messaging::host::link(linker, messages)?;
+        postgres::host::link(linker, databases)?;
+        secrets::link(linker, secrets)
+    }
+
+    fn link_named(linker: &mut Linker<GuestOf<Self>>, component: &Compiled) -> wasmtime::Result<()> {
+        postgres::host::link_named(linker, component, databases)?;
+        secrets::link_named(linker, component, secrets)
     }
 
     const PERSONAL: &'static [&'static str] = &[
@@ -209,16 +227,16 @@ impl Capabilities for Installed {
         match interface {
             "wasi:logging/logging" => logging::link_personal(instance, move |guest: &mut GuestOf<Self>| {
                 let call = guest.output.call();
-                logging::Speaker { state: &guest.capabilities_of(member).0.0.logging, call }
+                logging::Speaker { state: &guest.capabilities_of(member).0.configured.logging, call }
             }),
             "wasi:otel/tracing" | "wasi:otel/logs" | "wasi:otel/metrics" => {
                 otel::link_personal(instance, interface, move |guest: &mut GuestOf<Self>| {
-                    otel::Recorder(&guest.capabilities_of(member).0.0.otel)
+                    otel::Recorder(&guest.capabilities_of(member).0.configured.otel)
                 })
             }
             interface => config::link_personal(instance, interface, move |guest: &mut GuestOf<Self>| {
                 let (own, table) = guest.capabilities_of(member);
-                View { state: &own.0.config, table }
+                View { state: &own.configured.config, table }
             }),
         }
     }
@@ -239,7 +257,7 @@ impl Capabilities for Installed {
             }
             ("wasi:config", "store", "0.2.0-rc.1") | ("wasi:config", "runtime", "0.2.0-draft") => {
                 config::link_personal(&mut linker.instance(label)?, name, move |guest: &mut GuestOf<Self>| {
-                    let state = guest.capabilities.0.config.of_label(&of);
+                    let state = guest.capabilities.configured.config.of_label(&of);
                     View { state, table: &mut guest.table }
                 })?;
             }
@@ -264,35 +282,56 @@ impl Capabilities for Installed {
             logging: logging::configure(workload, component, observer)?,
             otel: otel::configure(workload, component, observer)?,
             messaging: self.messaging.configure(workload)?,
+            postgres: self.databases.configure(workload, component)?,
+            secrets: secrets::configure(workload, component)?,
             plugins: self.bound.get(&component.name).cloned().unwrap_or_default(),
         })))
     }
 }
 
+fn databases(guest: &mut Guest) -> postgres::host::View<'_> {
+    let ForStore { configured, sessions, .. } = &mut guest.capabilities;
+    postgres::host::View { state: &configured.postgres, sessions }
+}
+
+/// Linked components share the import of secrets, so that all of them must have the same.
+fn secrets(guest: &mut Guest) -> secrets::View<'_> {
+    let first = &guest.capabilities.configured.secrets;
+    let are_alike = guest.others.iter().all(|other| other.capabilities.configured.secrets == *first);
+    secrets::View { state: are_alike.then_some(first), table: &mut guest.table }
+}
+
 /// What the capabilities know of one component.
 pub struct ForComponent(Arc<Configured>);
 
-/// What the capabilities keep in a store: one handle, and what the plugins keep for themselves.
+/// What the capabilities keep in a store: one handle, what databases the guest uses, and what the
+/// plugins keep for themselves.
 #[allow(unnameable_types, reason = "part of `embed::Guest`, which is opaque")]
-pub struct ForStore(Arc<Configured>, States, Option<Box<messaging::ForComponent>>);
+pub struct ForStore {
+    configured: Arc<Configured>,
+    sessions: Option<Box<postgres::host::Sessions>>,
+    states: States,
+    /// The way back of the message that is handled.
+    answering: Option<Box<messaging::ForComponent>>,
+}
 
 impl ForStore {
     /// Has the answer to the message that the instance handles go back the way that the message came.
     pub(crate) fn answer_through(&mut self, subject: &str, broker: &Arc<dyn messaging::Broker>) {
-        self.2 = self.0.messaging.answering(subject, broker).map(Box::new);
+        self.answering = self.configured.messaging.answering(subject, broker).map(Box::new);
     }
 }
 
 fn buckets(guest: &mut GuestOf<Installed>) -> View<'_, keyvalue::ForComponent> {
-    View { state: &guest.capabilities.0.keyvalue, table: &mut guest.table }
+    View { state: &guest.capabilities.configured.keyvalue, table: &mut guest.table }
 }
 
 fn blobs(guest: &mut GuestOf<Installed>) -> View<'_, blobstore::ForComponent> {
-    View { state: &guest.capabilities.0.blobstore, table: &mut guest.table }
+    View { state: &guest.capabilities.configured.blobstore, table: &mut guest.table }
 }
 
 fn messages(guest: &mut GuestOf<Installed>) -> View<'_, messaging::ForComponent> {
-    let ForStore(configured, _, answering) = &guest.capabilities;
+    let ForStore { configured, answering, .. } = &guest.capabilities;
     View { state: answering.as_deref().unwrap_or(&configured.messaging), table: &mut guest.table }
 }
 
@@ -303,6 +342,8 @@ struct Configured {
     logging: logging::ForComponent,
     otel: otel::ForComponent,
     messaging: messaging::ForComponent,
+    postgres: postgres::ForComponent,
+    secrets: secrets::ForComponent,
     plugins: BoundPlugins,
 }
 
@@ -310,7 +351,8 @@ impl capability::ForComponent for ForComponent {
     type ForStore = ForStore;
 
     fn for_store(&self) -> ForStore {
-        ForStore(self.0.clone(), host_plugin::states(&self.0.plugins), None)
+        let states = host_plugin::states(&self.0.plugins);
+        ForStore { configured: self.0.clone(), sessions: None, states, answering: None }
     }
 }
 

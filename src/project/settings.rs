@@ -117,6 +117,14 @@ pub struct Dev {
     /// What the main component reads through `wasi:config`, beside its environment.
     #[schemars(extend("examples" = [{"greeting": "hello"}]))]
     pub config: BTreeMap<String, String>,
+    /// What the main component reads through `wasmcloud:secrets`. Write `${NAME}` for what is in the
+    /// environment. Shown nowhere.
+    #[schemars(extend("examples" = [{"api-key": "${API_KEY}"}]))]
+    pub secrets: BTreeMap<String, String>,
+    /// Files with more of these: the whole file is the secret, but for a line break at its end.
+    /// `secrets` wins. They are watched.
+    #[schemars(extend("examples" = [{"signing-key": "keys/signing.pem"}]))]
+    pub secret_files: BTreeMap<String, String>,
     /// Hosts that the main component may connect to, e.g. `api.example.com`, `*.example.com`,
     /// `https://api.example.com:8443`, `10.0.0.0/8`. Empty: every public host.
     #[schemars(extend("examples" = [["api.example.com", "*.example.com"]]))]
@@ -237,6 +245,12 @@ pub struct Dev {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["s3://my-bucket/dev"]))]
     pub wasi_blobstore_url: Option<String>,
+    /// The PostgreSQL database of `wasmcloud:postgres`, for components that have no entry of their own:
+    /// `postgres://user:password@host:port/database`, with `sslmode`, `sslrootcert`, `pool_size`,
+    /// `statement_timeout` and others as parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["postgres://shop:${DB_PASSWORD}@127.0.0.1:5432/shop"]))]
+    pub postgres_url: Option<String>,
 }
 
 /// One more component of the workload: a file, or a project with a build of its own.
@@ -267,6 +281,14 @@ pub struct DevComponent {
     #[serde(default)]
     #[schemars(extend("examples" = [{"greeting": "hello"}]))]
     pub config: BTreeMap<String, String>,
+    /// What this component reads through `wasmcloud:secrets`.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{"api-key": "${API_KEY}"}]))]
+    pub secrets: BTreeMap<String, String>,
+    /// Files with more of these.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{"signing-key": "keys/signing.pem"}]))]
+    pub secret_files: BTreeMap<String, String>,
     /// Folders of this machine that only this component may use, beside those of `dev.volumes`.
     #[serde(default)]
     pub volumes: Vec<Volume>,

@@ -86,6 +86,17 @@ fn masked(name: &str, json: &Json) -> Json {
         Json::String(text) if secret && !text.is_empty() => MASK.into(),
         Json::String(text) => without_password(text).into(),
         Json::Array(items) => items.iter().map(|item| masked(name, item)).collect(),
+        // Whatever they are called.
+        Json::Object(map) if lower == "secrets" => {
+            Json::Object(map.keys().map(|name| (name.clone(), Json::from(MASK))).collect())
+        }
+        Json::Object(map) if map.get("package").is_some_and(|package| package == "secrets") => {
+            let entry = |(key, item): (&String, &Json)| {
+                let name = if key == "config" { "secrets" } else { key };
+                (key.clone(), masked(name, item))
+            };
+            map.iter().map(entry).collect()
+        }
         Json::Object(map) => map.iter().map(|(name, item)| (name.clone(), masked(name, item))).collect(),
         other => other.clone(),
     }

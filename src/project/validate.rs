@@ -170,6 +170,7 @@ impl Check<'_> {
             ("dev.wasi_keyvalue_nats_url", &dev.wasi_keyvalue_nats_url, ["nats", "tls"]),
             ("dev.wasi_blobstore_nats_url", &dev.wasi_blobstore_nats_url, ["nats", "tls"]),
             ("dev.wasi_keyvalue_redis_url", &dev.wasi_keyvalue_redis_url, ["redis", "rediss"]),
+            ("dev.postgres_url", &dev.postgres_url, ["postgres", "postgresql"]),
         ] {
             let Some(url) = url else { continue };
             let scheme = url.split_once("://").map(|(scheme, _)| scheme);

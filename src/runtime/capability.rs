@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::{Linker, LinkerInstance};
+use wasmtime::component::{Component as Compiled, Linker, LinkerInstance};
 
 use super::guest::Guest;
 use super::observer::Observer;
@@ -20,6 +20,11 @@ pub trait Capabilities: Send + Sync + 'static {
 
     /// Puts every function of every capability into the linker.
     fn link(linker: &mut Linker<GuestOf<Self>>) -> wasmtime::Result<()>
+    where
+        Self: Sized;
+
+    /// Puts what a component imports under names of its own into a linker that is for it alone.
+    fn link_named(linker: &mut Linker<GuestOf<Self>>, component: &Compiled) -> wasmtime::Result<()>
     where
         Self: Sized;
 

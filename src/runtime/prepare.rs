@@ -62,6 +62,9 @@ fn own_linker<C: Capabilities>(
     }
     let mut linker = linker.clone();
     linker.allow_shadowing(true);
+    if !labelled.is_empty() {
+        C::link_named(&mut linker, compiled)?;
+    }
     for (label, interface) in labelled {
         // What belongs to the component alone is the same under any name.
         if !C::link_label(&mut linker, &label, &interface)? && personal::is_personal::<C>(&interface) {

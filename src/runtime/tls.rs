@@ -75,9 +75,8 @@ impl Trust {
 }
 
 impl Trusted {
-    /// Makes the configuration of outgoing connections. Reads the machine's authorities, so that it
-    /// may block for some milliseconds.
-    pub fn client(&self) -> Result<ClientConfig> {
+    /// All authorities. Reads the machine's, so that it may block for some milliseconds.
+    pub fn roots(&self) -> Result<RootCertStore> {
         let mut roots = RootCertStore::empty();
         if matches!(self.roots, TrustRoots::Webpki | TrustRoots::WebpkiAndNative) {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
@@ -96,12 +95,17 @@ impl Trusted {
         for certificate in &self.extra {
             roots
                 .add(certificate.clone())
-                .map_err(|error| Error::caused_by("a certificate of `http_client_ca_paths` is no authority", &error))?;
+                .map_err(|error| Error::caused_by("a certificate of a file of authorities is none", &error))?;
         }
+        Ok(roots)
+    }
+
+    /// Makes the configuration of outgoing connections, as [`Self::roots`].
+    pub fn client(&self) -> Result<ClientConfig> {
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::bug("the TLS versions do not fit the cryptography").cause(error.to_string()))?
-            .with_root_certificates(roots)
+            .with_root_certificates(self.roots()?)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 pub use super::network::policy::Rules;
 
 /// Components that belong together, with what they may use.
@@ -105,6 +107,8 @@ pub struct LocalResources {
     pub environment: BTreeMap<String, String>,
     /// What `wasi:config` returns.
     pub config: BTreeMap<String, String>,
+    /// What `wasmcloud:secrets` returns.
+    pub secrets: Secrets,
     /// Volumes of the workload that it sees.
     pub volume_mounts: Vec<VolumeMount>,
     /// The most memory of an instance, in MiB; `None`: the host's default.
@@ -113,6 +117,57 @@ pub struct LocalResources {
     pub cpu_limit: Option<u32>,
     /// What it may reach on the network.
     pub network: Rules,
+}
+
+/// Secrets by their names. Never shown, also not by `Debug`, and wiped from memory when the last copy is
+/// dropped. Clones share the same memory.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secrets(BTreeMap<String, Secret>);
+
+/// What is secret: text, or any bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(Arc<Zeroizing<Vec<u8>>>);
+
+impl Secrets {
+    /// Adds a secret, or replaces the one that has this name.
+    pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) {
+        self.0.insert(name.into(), Secret(Arc::new(Zeroizing::new(value.into()))));
+    }
+
+    /// The names of all secrets, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Secret> {
+        self.0.get(name)
+    }
+
+    /// Adds all of these, which replace those of the same names.
+    pub(crate) fn extend(&mut self, others: Secrets) {
+        self.0.extend(others.0);
+    }
+}
+
+impl Secret {
+    /// The secret itself.
+    pub(crate) fn reveal(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<N: Into<String>, V: Into<Vec<u8>>> FromIterator<(N, V)> for Secrets {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(all: I) -> Self {
+        let mut secrets = Secrets::default();
+        all.into_iter().for_each(|(name, value)| secrets.insert(name, value));
+        secrets
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// A folder that components may mount.

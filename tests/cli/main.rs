@@ -39,6 +39,8 @@ mod new;
 mod oci;
 mod oci_supply;
 mod oci_transfer;
+mod postgres;
+mod secrets;
 mod telemetry;
 mod templates;
 mod terminals;

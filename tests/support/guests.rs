@@ -108,6 +108,21 @@ pub fn tasks() -> Vec<u8> {
     read("wasm32-wasip2/release/tasks.wasm")
 }
 
+/// Runs statements through `wasmcloud:postgres@0.1.1-draft`.
+pub fn ledger() -> Vec<u8> {
+    read("wasm32-wasip2/release/ledger.wasm")
+}
+
+/// Runs statements through `wasmcloud:postgres@0.2.0`, in WASI 0.3.
+pub fn ledger3() -> Vec<u8> {
+    read("wasm32-wasip2/release/ledger3.wasm")
+}
+
+/// Reads secrets, in WASI 0.3.
+pub fn vault() -> Vec<u8> {
+    read("wasm32-wasip2/release/vault.wasm")
+}
+
 /// Imports what nobody provides.
 pub fn missing_import() -> Vec<u8> {
     read("wasm32-wasip2/release/missing_import.wasm")
@@ -117,6 +132,12 @@ pub fn missing_import() -> Vec<u8> {
 /// `wasm32-wasip2` does not know those yet.
 pub fn labels() -> Vec<u8> {
     read("wasm32-wasip1/release/labels.wasm")
+}
+
+/// Imports secrets and databases under names of its own: a core module, because the toolchain's own
+/// linker does not know such imports yet, which `wash` makes a component of.
+pub fn named() -> Vec<u8> {
+    read("wasm32-wasip1/release/named.wasm")
 }
 
 /// A core module, no component.
@@ -139,8 +160,18 @@ fn built() -> &'static Path {
         let lock = File::create(target.join("build.lock")).expect("a lock file");
         lock.lock().expect("the lock");
         for args in [
-            &["--target", "wasm32-wasip2", "--workspace", "--exclude", "core-module", "--exclude", "labels"][..],
-            &["--target", "wasm32-wasip1", "--package", "core-module", "--package", "labels"][..],
+            &[
+                "--target",
+                "wasm32-wasip2",
+                "--workspace",
+                "--exclude",
+                "core-module",
+                "--exclude",
+                "labels",
+                "--exclude",
+                "named",
+            ][..],
+            &["--target", "wasm32-wasip1", "--package", "core-module", "--package", "labels", "--package", "named"][..],
         ] {
             let status = Command::new("cargo")
                 .args(["build", "--release", "--quiet", "--locked"])

@@ -11,6 +11,8 @@ pub mod collector;
 pub mod dev;
 pub mod fake_registry;
 pub mod guests;
+#[cfg(unix)]
+pub mod postgres;
 pub mod registry;
 pub mod s3;
 pub mod servers;
@@ -27,6 +29,8 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 pub use dev::Dev;
+#[cfg(unix)]
+pub use postgres::Postgres;
 pub use servers::Server;
 
 /// Only a failing test waits this long. Toolchains on a busy machine are slow.

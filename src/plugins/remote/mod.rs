@@ -8,6 +8,8 @@
 mod home;
 pub mod names;
 pub mod nats;
+pub mod postgres;
+pub mod postgres_url;
 pub mod redis;
 mod url;
 
@@ -19,6 +21,8 @@ use crate::error::Result;
 
 pub use home::{Home, Unanswered};
 pub use nats::Nats;
+pub use postgres::Postgres;
+pub use postgres_url::PostgresUrl;
 pub use redis::Redis;
 pub use url::ServerUrl;
 
@@ -65,6 +69,7 @@ pub struct Connections(Arc<Open>);
 #[derive(Default)]
 struct Open {
     nats: Shared<ServerUrl, Nats>,
+    postgres: Shared<PostgresUrl, Postgres>,
     redis: Shared<ServerUrl, Redis>,
 }
 
@@ -72,6 +77,11 @@ impl Connections {
     /// The NATS server of a URL. Nothing is connected yet.
     pub fn nats(&self, url: &ServerUrl) -> Result<Arc<Nats>> {
         self.0.nats.get(url, || Ok(Nats::new(url.clone(), Home::here()?)))
+    }
+
+    /// The PostgreSQL database of a URL. Nothing is connected yet.
+    pub fn postgres(&self, url: &PostgresUrl) -> Result<Arc<Postgres>> {
+        self.0.postgres.get(url, || Postgres::new(url.clone(), Home::here()?))
     }
 
     /// The Redis server of a URL. Nothing is connected yet.

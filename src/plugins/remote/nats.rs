@@ -108,8 +108,8 @@ impl Inner {
         let failed = |error: String| format!("cannot reach the NATS server {}: {error}", self.url);
         let addresses: Vec<ServerAddr> = self
             .url
-            .with_secrets()
-            .map(|url| ServerAddr::from_url(url.clone()).map_err(|error| failed(error.to_string())))
+            .without_secrets()
+            .map(|url| ServerAddr::from_url(url).map_err(|error| failed(error.to_string())))
             .collect::<Result<_, _>>()?;
         let shown = self.url.to_string();
         let options = ConnectOptions::new()

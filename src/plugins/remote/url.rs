@@ -28,6 +28,17 @@ impl ServerUrl {
         Some((decoded(url.username()), url.password().map(decoded)))
     }
 
+    /// The addresses without user and password: the NATS library logs them as they are.
+    pub(crate) fn without_secrets(&self) -> impl Iterator<Item = Url> {
+        self.0.iter().map(|url| {
+            let mut bare = url.clone();
+            // They only fail for URLs that can have neither.
+            let _ = bare.set_username("");
+            let _ = bare.set_password(None);
+            bare
+        })
+    }
+
     /// The addresses with all that is in them, for those who connect.
     pub(crate) fn with_secrets(&self) -> impl Iterator<Item = &Url> {
         self.0.iter()
@@ -35,7 +46,7 @@ impl ServerUrl {
 }
 
 /// The complaint about a URL never repeats it: what is wrong may be that the password has a `/`.
-fn parse(text: &str, schemes: &[&str], example: &str) -> Result<Url, String> {
+pub(super) fn parse(text: &str, schemes: &[&str], example: &str) -> Result<Url, String> {
     let like = format!("write it like `{example}`");
     let url = Url::parse(text).map_err(|error| format!("it is no URL ({error}); {like}"))?;
     if !schemes.contains(&url.scheme()) {
@@ -48,7 +59,7 @@ fn parse(text: &str, schemes: &[&str], example: &str) -> Result<Url, String> {
 }
 
 /// What a part of a URL stands for: `%40` is `@`.
-fn decoded(part: &str) -> String {
+pub(super) fn decoded(part: &str) -> String {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
@@ -106,6 +117,8 @@ mod tests {
         assert_eq!(of("nats://a,nats://us%65r:p%40ss%2@b"), Some(("user".into(), Some("p@ss%2".into()))));
         assert_eq!(of("nats://token@a"), Some(("token".into(), None)));
         assert_eq!(of("nats://a"), None);
+        let url = ServerUrl::nats("nats://user:pw@a:1,nats://token@b").unwrap();
+        assert_eq!(url.without_secrets().map(String::from).collect::<Vec<_>>(), ["nats://a:1", "nats://b"]);
     }
 
     #[test]
