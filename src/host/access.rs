@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
@@ -51,6 +51,35 @@ pub struct Access {
     pub complete: bool,
 }
 
+impl Access {
+    /// One that the server answered itself, because it is none that a workload could be given. Its
+    /// method and path, as far as it got.
+    pub(super) fn refused(status: StatusCode, request: Option<(Method, String)>) -> Self {
+        let (method, path) = request.unwrap_or_default();
+        Access { method, path, status: status.as_u16(), complete: true, ..Access::default() }
+    }
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Access {
+            workload: None,
+            workload_id: None,
+            generation: 0,
+            client: None,
+            scheme: "http",
+            version: Version::HTTP_11,
+            host: String::new(),
+            method: Method::GET,
+            path: String::new(),
+            status: 0,
+            bytes: 0,
+            time: Duration::ZERO,
+            complete: false,
+        }
+    }
+}
+
 /// A request that is not over.
 pub(super) struct Account {
     observer: Arc<dyn AccessObserver>,
@@ -66,19 +95,13 @@ impl Account {
         scheme: &http::uri::Scheme,
     ) -> Self {
         let access = Access {
-            workload: None,
-            workload_id: None,
-            generation: 0,
             client: request.extensions().get::<Peer>().map(|peer| peer.0),
             scheme: if *scheme == http::uri::Scheme::HTTPS { "https" } else { "http" },
             version: request.version(),
             host: host.unwrap_or_default().to_string(),
             method: request.method().clone(),
             path: request.uri().path_and_query().map_or("/", |path| path.as_str()).to_string(),
-            status: 0,
-            bytes: 0,
-            time: Duration::ZERO,
-            complete: false,
+            ..Access::default()
         };
         Account { observer, access, begun: Instant::now() }
     }
@@ -105,15 +128,7 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         self.access.time = self.begun.elapsed();
-        let nothing = Access {
-            workload: None,
-            workload_id: None,
-            host: String::new(),
-            path: String::new(),
-            method: Method::GET,
-            ..self.access
-        };
-        self.observer.ended(std::mem::replace(&mut self.access, nothing));
+        self.observer.ended(std::mem::take(&mut self.access));
     }
 }
 

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 
-use super::access::{AccessObserver, Account};
+use super::access::{Access, AccessObserver, Account};
 use super::{Ready, Slot};
 use crate::error::{Error, Result};
 use crate::runtime::http::server::{Bound, ServeOptions, Server, ServerLimits};
@@ -315,6 +315,9 @@ impl<R: Router> Handler for Front<R> {
     }
 
     fn notice(&self, notice: Notice) {
+        if let (Some(access), Notice::Refused { status, request, .. }) = (&self.access, &notice) {
+            access.ended(Access::refused(*status, request.clone()));
+        }
         match notice {
             Notice::CertificateRenewed => tracing::info!("the renewed certificate is in use"),
             Notice::CertificateUnusable(error) => {

@@ -99,6 +99,11 @@ pub fn of(node: Node, file: &Path, problems: &Problems, notices: &mut Vec<Notice
             problems.add(Problem::at(table.origin_of("apiVersion"), message).hint(format!("write `{API}`")));
             return Vec::new();
         }
+        _ if OURS.iter().any(|(name, _)| *name == kind) => {
+            let message = format!("`{kind}` is not a kind of `{api}`");
+            problems.add(Problem::at(table.origin_of("apiVersion"), message).hint(format!("write `{API}`")));
+            return Vec::new();
+        }
         ("v1", _) => match THEIRS.iter().find(|(name, _)| *name == kind) {
             Some((_, known)) => *known,
             None => {
@@ -106,11 +111,6 @@ pub fn of(node: Node, file: &Path, problems: &Problems, notices: &mut Vec<Notice
                 return Vec::new();
             }
         },
-        _ if OURS.iter().any(|(name, _)| *name == kind) => {
-            let message = format!("`{kind}` is not a kind of `{api}`");
-            problems.add(Problem::at(table.origin_of("apiVersion"), message).hint(format!("write `{API}`")));
-            return Vec::new();
-        }
         _ => {
             notices.push(passed_over(&table, &kind, "it is for Kubernetes"));
             return Vec::new();

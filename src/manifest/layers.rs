@@ -62,7 +62,11 @@ impl Values {
                 }
                 Kind::Workload | Kind::WorkloadDeployment | Kind::WorkloadReplicaSet => {}
             }
-            problems.extend(own.into_vec());
+            let own = own.into_vec().into_iter();
+            match document.kind {
+                Kind::Secret => problems.extend(own.map(super::without_excerpt)),
+                _ => problems.extend(own),
+            }
         }
         values
     }
@@ -163,8 +167,7 @@ fn layer(document: &Document, problems: &Problems) -> Layer {
     Some(layer)
 }
 
-/// The values of a Secret. What is wrong is told at its name: messages show the line that they are
-/// about, and those of a Secret's values are not to be shown.
+/// The values of a Secret. What is wrong is told of its name, and without what is there.
 fn secrets(table: &Table<'_>, document: &Document) -> BTreeMap<String, String> {
     let mut layer = BTreeMap::new();
     for (list, encoded) in [("data", true), ("stringData", false)] {

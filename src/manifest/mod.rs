@@ -87,7 +87,10 @@ pub fn read(texts: &[Text]) -> Reading {
                 for node in nodes {
                     let problems = Problems::default();
                     documents.extend(document::of(node, &text.path, &problems, &mut reading.notices));
-                    let problems = problems.into_vec();
+                    let mut problems = problems.into_vec();
+                    if text.text.contains("Secret") {
+                        problems = problems.into_iter().map(without_excerpt).collect();
+                    }
                     if !problems.is_empty() {
                         // Whose document it is nobody can tell.
                         reading.spoiled_files.insert(text.path.clone());
@@ -118,9 +121,14 @@ fn parse(text: &Text) -> Result<Vec<crate::project::tree::Node>, Problem> {
         if !content.contains("Secret") {
             return problem;
         }
-        let message = format!("{} ({})", problem.message, problem.origin);
-        Problem { message, origin: Origin::Default, hint: problem.hint }
+        without_excerpt(problem)
     })
+}
+
+/// A problem whose place is told without showing the line: it may have the value of a Secret in it.
+fn without_excerpt(problem: Problem) -> Problem {
+    let message = format!("{} ({})", problem.message, problem.origin);
+    Problem { message, origin: Origin::Default, hint: problem.hint }
 }
 
 /// Of two with one name nobody knows which is meant.
@@ -132,7 +140,9 @@ fn find_twins(documents: &[Document], reading: &mut Reading) {
         let Some(first) = seen.insert((group, document.full_name()), document) else { continue };
         let kind = document.kind.name();
         let problem = Problem::at(&document.origin, format!("there are two of `{}` ({kind})", document.full_name()));
-        reading.problems.push(problem.hint(format!("the other one is in {}; rename one of them", first.origin)));
+        let problem = problem.hint(format!("the other one is in {}; rename one of them", first.origin));
+        let is_secret = document.kind == Kind::Secret;
+        reading.problems.push(if is_secret { without_excerpt(problem) } else { problem });
         reading.spoiled.insert(document.full_name());
     }
 }

@@ -63,16 +63,13 @@ impl Images {
     /// Errors: the file cannot be read; the registry does not have the image, does not give it, or does
     /// not answer in time; what comes is not a component.
     pub async fn fetch(&self, image: &ImageSpec) -> Result<Fetched> {
-        let wanted = match &image.image {
-            Image::File(path) => Ok(path.clone()),
-            Image::Reference(text) => Err(text),
-        };
-        let bytes = match wanted {
-            Ok(path) => {
+        let bytes = match &image.image {
+            Image::File(path) => {
+                let path = path.clone();
                 let _permit = self.permit().await?;
                 blocking(move || read(&path)).await?
             }
-            Err(text) => {
+            Image::Reference(text) => {
                 let fetched = self.pull(text, image).await;
                 let counter = if fetched.is_ok() { &self.pulled } else { &self.failed };
                 counter.fetch_add(1, Ordering::Relaxed);
@@ -119,7 +116,7 @@ impl Images {
             cached: pulled.cached,
             time: begun.elapsed(),
         });
-        Ok(blocking(move || pulled.bytes().map_err(Error::from)).await?)
+        blocking(move || pulled.bytes().map_err(Error::from)).await
     }
 
     fn client_for(&self, reference: &Reference, image: &ImageSpec) -> Result<Client> {

@@ -198,11 +198,11 @@ impl Collector for Snapshot {
         let mut pulls = family(&mut encoder, "wash_image_pulls", "Images of registries", None, MetricType::Counter)?;
         counter(&mut pulls, &[("result", "ok")], self.pulled)?;
         counter(&mut pulls, &[("result", "error")], self.not_pulled)?;
-        let mut one = family(&mut encoder, "wash_instances", "Instances of components", None, MetricType::Gauge)?;
-        ConstGauge::new(self.instances).encode(one_of(&mut one)?)?;
+        let one = family(&mut encoder, "wash_instances", "Instances of components", None, MetricType::Gauge)?;
+        ConstGauge::new(self.instances).encode(one)?;
         let about = "Instances that were made";
-        let mut one = family(&mut encoder, "wash_instances_made", about, None, MetricType::Counter)?;
-        ConstCounter::new(self.instances_made).encode(one_of(&mut one)?)?;
+        let one = family(&mut encoder, "wash_instances_made", about, None, MetricType::Counter)?;
+        ConstCounter::new(self.instances_made).encode(one)?;
         self.encode_process(&mut encoder)
     }
 }
@@ -253,15 +253,15 @@ impl Snapshot {
         let Process { memory, files, threads } = self.process;
         let about = "Memory of the process that is in use";
         let unit = Some(&Unit::Bytes);
-        let mut one = family(encoder, "process_resident_memory", about, unit, MetricType::Gauge)?;
-        ConstGauge::new(memory).encode(one_of(&mut one)?)?;
-        let mut one = family(encoder, "process_open_fds", "Open files and connections", None, MetricType::Gauge)?;
-        ConstGauge::new(files).encode(one_of(&mut one)?)?;
-        let mut one = family(encoder, "process_threads", "Threads", None, MetricType::Gauge)?;
-        ConstGauge::new(threads).encode(one_of(&mut one)?)?;
+        let one = family(encoder, "process_resident_memory", about, unit, MetricType::Gauge)?;
+        ConstGauge::new(memory).encode(one)?;
+        let one = family(encoder, "process_open_fds", "Open files and connections", None, MetricType::Gauge)?;
+        ConstGauge::new(files).encode(one)?;
+        let one = family(encoder, "process_threads", "Threads", None, MetricType::Gauge)?;
+        ConstGauge::new(threads).encode(one)?;
         let about = "How long the host runs";
-        let mut one = family(encoder, "wash_uptime", about, Some(&Unit::Seconds), MetricType::Gauge)?;
-        ConstGauge::new(self.uptime.as_secs_f64()).encode(one_of(&mut one)?)?;
+        let one = family(encoder, "wash_uptime", about, Some(&Unit::Seconds), MetricType::Gauge)?;
+        ConstGauge::new(self.uptime.as_secs_f64()).encode(one)?;
         let mut one = family(encoder, "wash_build", "The version of wash", None, MetricType::Info)?;
         one.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
     }
@@ -284,11 +284,6 @@ fn family<'a>(
     kind: MetricType,
 ) -> Result<MetricEncoder<'a>, fmt::Error> {
     encoder.encode_descriptor(name, about, unit, kind)
-}
-
-fn one_of<'a>(encoder: &'a mut MetricEncoder<'_>) -> Result<MetricEncoder<'a>, fmt::Error> {
-    const NO_LABELS: &[(&str, &str)] = &[];
-    encoder.encode_family(&NO_LABELS)
 }
 
 fn counter<N: EncodeCounterValue>(encoder: &mut MetricEncoder<'_>, labels: &[(&str, &str)], value: N) -> fmt::Result {

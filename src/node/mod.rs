@@ -422,13 +422,12 @@ mod tests {
     use std::sync::Weak;
     use std::time::Duration;
 
-    use super::report::{Instances, Reporter};
+    use super::report::{Instances, Reporter, Showing, Watch};
     use super::spec::{Image, ImageSpec, VolumeSpec};
     use super::*;
     use crate::host::builder::HostBuilder;
     use crate::oci::{ClientOptions, Credentials, Timing};
     use crate::runtime::observer::Observer;
-    use report::{Showing, Watch};
 
     struct Quiet;
 

@@ -161,8 +161,7 @@ impl Reconciler {
             return;
         }
         let waits = managed.failure.as_ref().is_some_and(|failure| failure.not_before > Instant::now());
-        let (desired, running) = (managed.desired.clone(), managed.running.clone());
-        match (&desired, &running) {
+        match (&managed.desired, &managed.running) {
             (None, None) => {
                 self.managed.remove(id);
                 return;
@@ -175,6 +174,7 @@ impl Reconciler {
             _ => {}
         }
         managed.busy = true;
+        let (desired, running) = (managed.desired.clone(), managed.running.clone());
         let (node, done, workload_id) = (self.node.clone(), self.done.clone(), id.to_string());
         tokio::spawn(async move {
             // In a task again: also a panic is told.
