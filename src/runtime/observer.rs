@@ -33,6 +33,7 @@ pub trait Observer: Send + Sync + 'static {
     fn instance(&self, change: InstanceChange) {
         let _ = change;
     }
+    #[doc(hidden)]
     /// A component was given a message, and is done with it.
     fn message(&self, message: MessageRecord) {
         let _ = message;
@@ -168,6 +169,7 @@ pub struct Stages {
 
 /// A message that a component was given.
 #[derive(Clone, Debug)]
+#[allow(unnameable_types, reason = "seen through `Observer::message` only, which is hidden")]
 pub struct MessageRecord {
     /// Which call it was.
     pub call: CallId,
