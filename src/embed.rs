@@ -56,9 +56,8 @@ pub use crate::runtime::http::tls::TlsFiles;
 pub use crate::runtime::limits::Limits;
 pub use crate::runtime::network::OutboundOptions;
 pub use crate::runtime::observer::{
-    CallId, Fault, Frame, InstanceChange, Level as LogLevel, MessageRecord, NetworkNotice, Observer, Output,
-    RequestRecord, ServiceRecord, ServiceState, Stages as RequestStages, Stream as OutputStream, TraceId,
-    WorkloadNotice,
+    CallId, Fault, Frame, InstanceChange, Level as LogLevel, NetworkNotice, Observer, Output, RequestRecord,
+    ServiceRecord, ServiceState, Stages as RequestStages, Stream as OutputStream, TraceId, WorkloadNotice,
 };
 pub use crate::runtime::tls::{Trust, TrustRoots};
 pub use crate::runtime::workload::{

@@ -45,6 +45,7 @@ pub trait Observer: Send + Sync + 'static {
         let _ = workload;
         None
     }
+    #[doc(hidden)]
     /// A component was given a message, and is done with it.
     fn message(&self, message: MessageRecord) {
         let _ = message;
@@ -180,6 +181,7 @@ pub struct Stages {
 
 /// A message that a component was given.
 #[derive(Clone, Debug)]
+#[allow(unnameable_types, reason = "seen through `Observer::message` only, which is hidden")]
 pub struct MessageRecord {
     /// Which call it was.
     pub call: CallId,
