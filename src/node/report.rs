@@ -37,6 +37,8 @@ pub enum Report {
     Stopping { workload_id: String },
     /// Nothing of a workload is left.
     Stopped { workload_id: String },
+    /// The connection to the scheduler has changed.
+    Scheduler { url: String, state: SchedulerState },
     /// The manifests were read.
     Manifests { files: usize, workloads: usize },
     /// Something in the manifests is wrong; what it is about stays as it was.
@@ -63,6 +65,17 @@ pub enum Report {
     Draining { patience: Duration },
     /// Everything has ended.
     Ended,
+}
+
+/// How it is between a host and its scheduler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchedulerState {
+    /// Commands are taken.
+    Connected,
+    /// There was a connection. It is tried again.
+    Lost,
+    /// There is none, for this reason. It is tried again.
+    Unreachable { reason: String },
 }
 
 /// Shows reports. Called on a thread of its own, one report at a time.

@@ -6,6 +6,9 @@
 mod support;
 
 mod build;
+mod cluster;
+mod cluster_login;
+mod cluster_trouble;
 mod completion;
 mod config;
 mod dev_backends;

@@ -12,6 +12,7 @@ pub mod fake_registry;
 pub mod guests;
 pub mod registry;
 pub mod s3;
+pub mod scheduler;
 pub mod servers;
 #[cfg(target_os = "linux")]
 pub mod terminal;
