@@ -43,7 +43,7 @@ pub fn read_workload_id(bytes: &[u8]) -> Result<String, Unreadable> {
 
 /// What can be read of the identifier in a message that is of no known kind.
 pub fn guess_workload_id(bytes: &[u8]) -> String {
-    read_workload_id(bytes).map_or_else(|unreadable| unreadable.workload_id, |workload_id| workload_id)
+    read_workload_id(bytes).unwrap_or_else(|unreadable| unreadable.workload_id)
 }
 
 fn read<T>(bytes: &[u8], rest: impl FnOnce(&Message) -> Read<T>) -> Result<(String, T), Unreadable> {
