@@ -95,7 +95,7 @@ pub enum Command {
     /// Build, serve and rebuild on every change
     Dev(dev::Args),
     /// Run workloads in production, from manifests or under a scheduler
-    Host(host::Args),
+    Host(Box<host::Args>),
     /// Say what a component is, needs, offers and weighs, without running it
     Inspect(inspect::Args),
     /// Push components to registries and pull them
@@ -193,7 +193,7 @@ fn run(cli: Cli, shell: Arc<Shell>) -> Result<()> {
         Command::New(args) => new::run(&ctx, &start, args),
         Command::Build(args) => build::run(&ctx, &start, args),
         Command::Dev(args) => dev::run(&ctx, &start, args, telemetry),
-        Command::Host(args) => host::run(&ctx, &start, args, telemetry),
+        Command::Host(args) => host::run(&ctx, &start, *args, telemetry),
         Command::Inspect(args) => inspect::run(&ctx, &start, args),
         Command::Oci(args) => oci::run(&ctx, &start, args),
         Command::Wit(args) => wit::run(&ctx, &start, args),

@@ -119,7 +119,7 @@ impl Images {
             cached: pulled.cached,
             time: begun.elapsed(),
         });
-        Ok(blocking(move || pulled.bytes().map_err(Error::from)).await?)
+        blocking(move || pulled.bytes().map_err(Error::from)).await
     }
 
     fn client_for(&self, reference: &Reference, image: &ImageSpec) -> Result<Client> {

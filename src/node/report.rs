@@ -92,7 +92,7 @@ pub struct Feed {
 }
 
 enum Item {
-    Report(Report),
+    Report(Box<Report>),
     /// Nothing is shown after this.
     End,
 }
@@ -113,7 +113,7 @@ impl Feed {
             .name("wash-report".into())
             .spawn(move || {
                 while let Ok(Item::Report(report)) = waiting.recv() {
-                    reporter.report(report);
+                    reporter.report(*report);
                     match counter.swap(0, Ordering::Relaxed) {
                         0 => {}
                         lines => reporter.report(Report::NotShown { lines }),
@@ -126,12 +126,12 @@ impl Feed {
 
     /// Tells something that must not get lost. May wait for a slow reader.
     pub fn tell(&self, report: Report) {
-        let _ = self.queue.send(Item::Report(report));
+        let _ = self.queue.send(Item::Report(Box::new(report)));
     }
 
     /// Tells something that is only counted when too much waits to be shown. Never waits.
     pub fn try_tell(&self, report: Report) {
-        if self.queue.try_send(Item::Report(report)).is_err() {
+        if self.queue.try_send(Item::Report(Box::new(report))).is_err() {
             self.not_shown.fetch_add(1, Ordering::Relaxed);
         }
     }
