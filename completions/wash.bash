@@ -1071,7 +1071,7 @@ _wash() {
             return 0
             ;;
         wash__subcmd__host)
-            opts="-C -o -l -h -V --manifest --http-addr --admin-addr --host-name --drain-timeout --data-dir --access-log --tls-cert --tls-key --tls-ca --allow-insecure-registries --registry-pull-timeout --oci-ca-path --data-nats-url --redis-url --allow-private-networks --request-timeout --request-body-limit --memory-limit --max-invocations --max-connections --idle-timeout --header-timeout --output --log-level --verbose --non-interactive --offline --user-config --help --version"
+            opts="-C -o -l -h -V --manifest --http-addr --admin-addr --host-name --drain-timeout --data-dir --access-log --scheduler-nats-url --scheduler-nats-user --scheduler-nats-password --scheduler-nats-password-file --scheduler-nats-token --scheduler-nats-token-file --scheduler-nats-nkey --scheduler-nats-creds --scheduler-tls-ca --scheduler-tls-cert --scheduler-tls-key --scheduler-tls-first --host-group --label --host-id --environment --tls-cert --tls-key --tls-ca --allow-insecure-registries --registry-pull-timeout --oci-ca-path --data-nats-url --redis-url --postgres-url --allow-private-networks --request-timeout --request-body-limit --memory-limit --max-invocations --max-connections --idle-timeout --header-timeout --output --log-level --verbose --non-interactive --offline --user-config --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1105,6 +1105,66 @@ _wash() {
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
+                --scheduler-nats-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scheduler-nats-user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scheduler-nats-password)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scheduler-nats-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scheduler-nats-token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scheduler-nats-token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scheduler-nats-nkey)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scheduler-nats-creds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scheduler-tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scheduler-tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scheduler-tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host-group)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --label)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --environment)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --tls-cert)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1130,6 +1190,10 @@ _wash() {
                     return 0
                     ;;
                 --redis-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --postgres-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

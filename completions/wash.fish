@@ -42,7 +42,7 @@ complete -c wash -n "__fish_wash_needs_command" -s V -l version -d 'Print versio
 complete -c wash -n "__fish_wash_needs_command" -f -a "new" -d 'Create a project from a template, a Git repository or a folder'
 complete -c wash -n "__fish_wash_needs_command" -f -a "build" -d 'Build the project into a component'
 complete -c wash -n "__fish_wash_needs_command" -f -a "dev" -d 'Build, serve and rebuild on every change'
-complete -c wash -n "__fish_wash_needs_command" -f -a "host" -d 'Run workloads in production, from manifests'
+complete -c wash -n "__fish_wash_needs_command" -f -a "host" -d 'Run workloads in production, from manifests or under a scheduler'
 complete -c wash -n "__fish_wash_needs_command" -f -a "inspect" -d 'Say what a component is, needs, offers and weighs, without running it'
 complete -c wash -n "__fish_wash_needs_command" -f -a "oci" -d 'Push components to registries and pull them'
 complete -c wash -n "__fish_wash_needs_command" -f -a "wit" -d 'Manage the WIT packages that the project needs'
@@ -99,42 +99,6 @@ warn\t''
 info\t''
 debug\t''
 trace\t''"
-complete -c wash -n "__fish_wash_using_subcommand dev" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
-complete -c wash -n "__fish_wash_using_subcommand dev" -l fresh -d 'Begin with empty key-value stores and blob containers, also those kept in folders'
-complete -c wash -n "__fish_wash_using_subcommand dev" -l skip-fetch -d 'Do not fetch WIT packages that are missing'
-complete -c wash -n "__fish_wash_using_subcommand dev" -l locked -d 'Fail if wkg.lock would have to change'
-complete -c wash -n "__fish_wash_using_subcommand dev" -l open -d 'Open the browser when the first version serves'
-complete -c wash -n "__fish_wash_using_subcommand dev" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
-complete -c wash -n "__fish_wash_using_subcommand dev" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
-complete -c wash -n "__fish_wash_using_subcommand dev" -l offline -d 'Never use the network; what is needed and not here is an error'
-complete -c wash -n "__fish_wash_using_subcommand dev" -s h -l help -d 'Print help'
-complete -c wash -n "__fish_wash_using_subcommand dev" -s V -l version -d 'Print version'
-complete -c wash -n "__fish_wash_using_subcommand host" -l manifest -d 'Run the workloads of these manifests: files, folders, or - for stdin' -r -F
-complete -c wash -n "__fish_wash_using_subcommand host" -l http-addr -d 'Answer HTTP requests here, e.g. 0.0.0.0:8080; a port alone is one of this machine\'s loopback' -r
-complete -c wash -n "__fish_wash_using_subcommand host" -l admin-addr -d 'Answer /livez, /readyz and /metrics here' -r
-complete -c wash -n "__fish_wash_using_subcommand host" -l host-name -d 'The name of this host for people' -r
-complete -c wash -n "__fish_wash_using_subcommand host" -l drain-timeout -d 'How long requests that run may take to finish when the host or a workload stops, e.g. 30s' -r
-complete -c wash -n "__fish_wash_using_subcommand host" -l data-dir -d 'Where the host keeps what it needs while it runs [default: below wash\'s data folder]' -r -F
-complete -c wash -n "__fish_wash_using_subcommand host" -l access-log -d 'Write a line for each request' -r -f -a "true\t''
-false\t''"
-complete -c wash -n "__fish_wash_using_subcommand host" -l tls-cert -d 'Serve HTTPS with this certificate (PEM, with its intermediates); several times for several names' -r -F
-complete -c wash -n "__fish_wash_using_subcommand host" -l tls-key -d 'The private key of the certificate (PEM), as many times as --tls-cert' -r -F
-complete -c wash -n "__fish_wash_using_subcommand host" -l tls-ca -d 'Only let clients in that have a certificate of one of these authorities (PEM)' -r -F
-complete -c wash -n "__fish_wash_using_subcommand host" -l registry-pull-timeout -d 'How long one image may take, with all attempts' -r
-complete -c wash -n "__fish_wash_using_subcommand host" -l oci-ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, for registries, too' -r -F
-complete -c wash -n "__fish_wash_using_subcommand host" -l data-nats-url -d 'Keep key-value data, blobs and messages on this NATS server; without it they are in memory' -r
-complete -c wash -n "__fish_wash_using_subcommand host" -l redis-url -d 'Keep key-value data on this Redis server' -r
-complete -c wash -n "__fish_wash_using_subcommand host" -l request-timeout -d 'How long a component may take to answer a request' -r
-complete -c wash -n "__fish_wash_using_subcommand host" -l request-body-limit -d 'The longest body of a request, in MiB [default: any]' -r
-complete -c wash -n "__fish_wash_using_subcommand host" -l memory-limit -d 'The most memory of an instance of a component, in MiB' -r
-complete -c wash -n "__fish_wash_using_subcommand host" -l max-invocations -d 'The most calls of a component at one time, unless it says another number' -r
-complete -c wash -n "__fish_wash_using_subcommand host" -l max-connections -d 'Connections at one time; more wait' -r
-complete -c wash -n "__fish_wash_using_subcommand host" -l idle-timeout -d 'How long a connection may stay without a request' -r
-complete -c wash -n "__fish_wash_using_subcommand host" -l header-timeout -d 'How long the head of a request may take' -r
-complete -c wash -n "__fish_wash_using_subcommand host" -s C -d 'Run as if wash was started in this folder' -r -F
-complete -c wash -n "__fish_wash_using_subcommand host" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
-json\t''"
-complete -c wash -n "__fish_wash_using_subcommand host" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
 complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
 complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l fresh -d 'Begin with empty key-value stores and blob containers, also those kept in folders'
 complete -c wash -n "__fish_wash_using_subcommand dev; and not __fish_seen_subcommand_from status send call functions kv" -l skip-fetch -d 'Do not fetch WIT packages that are missing'
@@ -161,14 +125,6 @@ warn\t''
 info\t''
 debug\t''
 trace\t''"
-complete -c wash -n "__fish_wash_using_subcommand host" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
-complete -c wash -n "__fish_wash_using_subcommand host" -l allow-insecure-registries -d 'Ask registries over plain HTTP, too (those of this machine always may)'
-complete -c wash -n "__fish_wash_using_subcommand host" -l allow-private-networks -d 'Let components connect to private networks that their `allowedHosts` do not name'
-complete -c wash -n "__fish_wash_using_subcommand host" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
-complete -c wash -n "__fish_wash_using_subcommand host" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
-complete -c wash -n "__fish_wash_using_subcommand host" -l offline -d 'Never use the network; what is needed and not here is an error'
-complete -c wash -n "__fish_wash_using_subcommand host" -s h -l help -d 'Print help'
-complete -c wash -n "__fish_wash_using_subcommand host" -s V -l version -d 'Print version'
 complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from status" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
 complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from status" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
 complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from status" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
@@ -245,6 +201,62 @@ complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcomman
 complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -f -a "set" -d 'Store a value'
 complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -f -a "list" -d 'List the keys of a bucket, or the buckets'
 complete -c wash -n "__fish_wash_using_subcommand dev; and __fish_seen_subcommand_from kv" -f -a "delete" -d 'Delete a key'
+complete -c wash -n "__fish_wash_using_subcommand host" -l manifest -d 'Run the workloads of these manifests: files, folders, or - for stdin' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -l http-addr -d 'Answer HTTP requests here, e.g. 0.0.0.0:8080; a port alone is one of this machine\'s loopback' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l admin-addr -d 'Answer /livez, /readyz and /metrics here' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l host-name -d 'The name of this host for people' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l drain-timeout -d 'How long requests that run may take to finish when the host or a workload stops, e.g. 30s' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l data-dir -d 'Where the host keeps what it needs while it runs [default: below wash\'s data folder]' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -l access-log -d 'Write a line for each request' -r -f -a "true\t''
+false\t''"
+complete -c wash -n "__fish_wash_using_subcommand host" -l scheduler-nats-url -d 'Take commands from the scheduler behind this NATS server; several of one cluster with commas between them [default: nats://localhost:4222, or none with --manifest]' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l scheduler-nats-user -d 'The user for the scheduler\'s NATS server' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l scheduler-nats-password -d 'The password of that user' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l scheduler-nats-password-file -d 'A file with the password of that user' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -l scheduler-nats-token -d 'A token for the scheduler\'s NATS server, instead of a user' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l scheduler-nats-token-file -d 'A file with that token' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -l scheduler-nats-nkey -d 'A file with the seed of an nkey' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -l scheduler-nats-creds -d 'A credentials file: a JWT and the seed of its nkey, as nsc writes them' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -l scheduler-tls-ca -d 'Speak TLS, and trust these authorities (PEM) instead of the machine\'s' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -l scheduler-tls-cert -d 'Show this certificate (PEM) to the scheduler\'s NATS server' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -l scheduler-tls-key -d 'The private key of that certificate (PEM)' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -l host-group -d 'The group of hosts that this one belongs to: the label `hostgroup`' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l label -d 'A label by which the scheduler may choose this host; can be given more than once' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l host-id -d 'What identifies this host to the scheduler [default: kept in the data directory]' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l environment -d 'Where this host runs, e.g. a namespace of Kubernetes' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l tls-cert -d 'Serve HTTPS with this certificate (PEM, with its intermediates); several times for several names' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -l tls-key -d 'The private key of the certificate (PEM), as many times as --tls-cert' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -l tls-ca -d 'Only let clients in that have a certificate of one of these authorities (PEM)' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -l registry-pull-timeout -d 'How long one image may take, with all attempts' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l oci-ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, for registries, too' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -l data-nats-url -d 'Keep key-value data, blobs and messages on this NATS server; without it they are in memory' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l redis-url -d 'Keep key-value data on this Redis server' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l postgres-url -d 'The PostgreSQL server of components that use one and name none themselves' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l request-timeout -d 'How long a component may take to answer a request' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l request-body-limit -d 'The longest body of a request, in MiB [default: any]' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l memory-limit -d 'The most memory of an instance of a component, in MiB' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l max-invocations -d 'The most calls of a component at one time, unless it says another number' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l max-connections -d 'Connections at one time; more wait' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l idle-timeout -d 'How long a connection may stay without a request' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -l header-timeout -d 'How long the head of a request may take' -r
+complete -c wash -n "__fish_wash_using_subcommand host" -s C -d 'Run as if wash was started in this folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -s o -l output -d 'What stdout is for: text for people, json for programs' -r -f -a "text\t''
+json\t''"
+complete -c wash -n "__fish_wash_using_subcommand host" -s l -l log-level -d 'How much to log to stderr: off, trace, debug, info, warn or error; WASH_LOG takes a full filter' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c wash -n "__fish_wash_using_subcommand host" -l user-config -d 'The user settings file, instead of the one in wash\'s configuration folder' -r -F
+complete -c wash -n "__fish_wash_using_subcommand host" -l scheduler-tls-first -d 'Begin with TLS, as servers with `handshake_first` want it'
+complete -c wash -n "__fish_wash_using_subcommand host" -l allow-insecure-registries -d 'Ask registries over plain HTTP, too (those of this machine always may)'
+complete -c wash -n "__fish_wash_using_subcommand host" -l allow-private-networks -d 'Let components connect to private networks that their `allowedHosts` do not name'
+complete -c wash -n "__fish_wash_using_subcommand host" -l verbose -d 'Say more: log lines name their source, and other libraries log, too'
+complete -c wash -n "__fish_wash_using_subcommand host" -l non-interactive -d 'Never ask a question (as when stdin is not a terminal)'
+complete -c wash -n "__fish_wash_using_subcommand host" -l offline -d 'Never use the network; what is needed and not here is an error'
+complete -c wash -n "__fish_wash_using_subcommand host" -s h -l help -d 'Print help'
+complete -c wash -n "__fish_wash_using_subcommand host" -s V -l version -d 'Print version'
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l why -d 'Show the way of calls from an export to an import, e.g. wasi:cli/environment' -r
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l ca-path -d 'Trust the certificates of this PEM file, or of the PEM files in this folder, too [env: WASH_OCI_CA_PATHS]' -r -F
 complete -c wash -n "__fish_wash_using_subcommand inspect; and not __fish_seen_subcommand_from diff" -l timeout -d 'Give up when the registry sends nothing for so many seconds [default: 30]' -r

@@ -30,6 +30,7 @@ mod manifest;
 mod node;
 mod plugins;
 mod runtime;
+mod scheduler;
 mod telemetry;
 
 // For this package's own binary, tests and benches. No promise is made about these.

@@ -17,6 +17,7 @@ const ROOMS: &[(&str, MayImport)] = &[
     ("doctor", Only(&["toolchain", "project", "oci"])),
     ("scaffold", Only(&["git", "process", "project"])),
     ("toolchain", Only(&["component", "process", "project", "wit"])),
+    ("scheduler", Only(&["host", "node", "plugins", "runtime"])),
     ("manifest", Only(&["node", "oci", "plugins", "project", "runtime"])),
     ("node", Only(&["component", "host", "oci", "runtime"])),
     ("host", Only(&["plugins", "runtime", "component"])),

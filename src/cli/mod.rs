@@ -94,8 +94,8 @@ pub enum Command {
     Build(build::Args),
     /// Build, serve and rebuild on every change
     Dev(dev::Args),
-    /// Run workloads in production, from manifests
-    Host(host::Args),
+    /// Run workloads in production, from manifests or under a scheduler
+    Host(Box<host::Args>),
     /// Say what a component is, needs, offers and weighs, without running it
     Inspect(inspect::Args),
     /// Push components to registries and pull them
@@ -194,7 +194,7 @@ fn run(cli: Cli, shell: Arc<Shell>) -> Result<()> {
         Command::New(args) => new::run(&ctx, &start, args),
         Command::Build(args) => build::run(&ctx, &start, args),
         Command::Dev(args) => dev::run(&ctx, &start, args, telemetry),
-        Command::Host(args) => host::run(&ctx, &start, args, telemetry),
+        Command::Host(args) => host::run(&ctx, &start, *args, telemetry),
         Command::Inspect(args) => inspect::run(&ctx, &start, args),
         Command::Oci(args) => oci::run(&ctx, &start, args),
         Command::Wit(args) => wit::run(&ctx, &start, args),
@@ -238,6 +238,7 @@ fn wit_fetch(skip_fetch: bool, locked: bool) -> WitFetch {
 
 /// Logs go to stderr; `more` are those who record them elsewhere.
 fn start_logging(ctx: &Context, level: LogLevel, more: Vec<BoxLayer>) {
+    use tracing_subscriber::filter::{FilterExt, filter_fn};
     use tracing_subscriber::layer::{Layer, SubscriberExt};
     use tracing_subscriber::util::SubscriberInitExt;
     use tracing_subscriber::{EnvFilter, fmt, registry};
@@ -260,11 +261,17 @@ fn start_logging(ctx: &Context, level: LogLevel, more: Vec<BoxLayer>) {
         .with_target(ctx.verbose)
         .with_file(ctx.verbose)
         .with_line_number(ctx.verbose)
-        .with_filter(filter)
+        .with_filter(filter.and(filter_fn(has_no_secrets)))
         .boxed();
     let layers: Vec<BoxLayer> = std::iter::once(shown).chain(more).collect();
     // Fails only when a library user has set up logging before, which then stays.
     let _ = registry().with(layers).try_init();
+}
+
+/// The NATS library logs what it sends and receives, passwords and whole commands among it, whatever is
+/// asked for: that stays out of logs.
+fn has_no_secrets(line: &tracing::Metadata) -> bool {
+    !line.target().starts_with("async_nats") || *line.level() <= tracing::Level::INFO
 }
 
 /// The whole command line as clap sees it, for completions and manual pages.

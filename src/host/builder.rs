@@ -184,7 +184,7 @@ impl HostBuilder {
 }
 
 /// A random identifier in the form of a UUID.
-fn random_id() -> Result<String> {
+pub(crate) fn random_id() -> Result<String> {
     let mut bytes = [0u8; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::failed("the system gives no random numbers"))?;
     // Version 4, variant 1.

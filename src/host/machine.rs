@@ -1,7 +1,8 @@
-//! What the machine says of itself, for heartbeats. Linux tells; elsewhere the fields stay empty.
+//! What the machine says of itself, for heartbeats. A field that the system does not tell stays empty.
 
-use std::fs;
 use std::sync::{Mutex, PoisonError};
+
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, System};
 
 /// Memory in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,68 +11,54 @@ pub struct Memory {
     pub free: u64,
 }
 
-/// The machine's name.
+/// The machine's name; in a container, the container's.
 pub fn hostname() -> String {
-    line("/proc/sys/kernel/hostname")
+    System::host_name().unwrap_or_default()
 }
 
 /// The release of the kernel.
 pub fn kernel() -> String {
-    line("/proc/sys/kernel/osrelease")
+    System::kernel_version().unwrap_or_default()
 }
 
-fn line(path: &str) -> String {
-    fs::read_to_string(path).map(|text| text.trim().to_string()).unwrap_or_default()
-}
-
-/// The machine's memory now.
+/// The memory that this process can have: the machine's, or what its container is given of it.
 pub fn memory() -> Memory {
-    memory_of(&fs::read_to_string("/proc/meminfo").unwrap_or_default())
+    let Ok(mut system) = System::new() else { return Memory::default() };
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    let machine = Memory { total: system.total_memory(), free: system.available_memory() };
+    let container =
+        system.cgroup_limits().map(|limits| Memory { total: limits.total_memory, free: limits.free_memory });
+    smaller(machine, container)
 }
 
-fn memory_of(meminfo: &str) -> Memory {
-    let value = |name: &str| {
-        let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
-    };
-    let bytes = |name| value(name).unwrap_or_default().saturating_mul(1024);
-    Memory { total: bytes("MemTotal"), free: bytes("MemAvailable") }
+/// A container without a limit says so with a number that is no smaller than the machine's, or with 0.
+fn smaller(machine: Memory, container: Option<Memory>) -> Memory {
+    match container {
+        Some(container) if container.total > 0 && container.total < machine.total => {
+            Memory { total: container.total, free: container.free.min(machine.free) }
+        }
+        _ => machine,
+    }
 }
 
 /// Measures how busy the processors are, from one asking to the next.
 #[derive(Default)]
-pub struct Processors {
-    last: Mutex<Option<Ticks>>,
-}
-
-#[derive(Clone, Copy)]
-struct Ticks {
-    busy: u64,
-    all: u64,
-}
+pub struct Processors(Mutex<Option<System>>);
 
 impl Processors {
     /// Percent of all processors since the last asking; 0 at the first.
     pub fn usage(&self) -> f32 {
-        let Some(now) = ticks_of(&fs::read_to_string("/proc/stat").unwrap_or_default()) else { return 0.0 };
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
-        last.map_or(0.0, |last| percent(last, now))
+        let mut measured = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked_before = measured.is_some();
+        if !asked_before {
+            *measured = System::new().ok();
+        }
+        let Some(system) = measured.as_mut() else { return 0.0 };
+        system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_usage());
+        let usage = if asked_before { system.global_cpu_usage() } else { 0.0 };
+        // Two askings in the same tick of the system's clock divide by nothing.
+        if usage.is_finite() { usage.clamp(0.0, 100.0) } else { 0.0 }
     }
-}
-
-fn percent(last: Ticks, now: Ticks) -> f32 {
-    let (busy, all) = (now.busy.saturating_sub(last.busy), now.all.saturating_sub(last.all));
-    if all == 0 { 0.0 } else { (busy as f64 * 100.0 / all as f64) as f32 }
-}
-
-/// The first line: user, nice, system, idle, waiting for disks, …
-fn ticks_of(stat: &str) -> Option<Ticks> {
-    let numbers: Vec<u64> =
-        stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().filter_map(|text| text.parse().ok()).collect();
-    // Guests' time is part of the user's.
-    let all: u64 = numbers.iter().take(8).sum();
-    let idle: u64 = numbers.get(3)? + numbers.get(4)?;
-    Some(Ticks { busy: all.saturating_sub(idle), all })
 }
 
 #[cfg(test)]
@@ -79,17 +66,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_told_in_bytes() {
-        let memory = memory_of("MemTotal:       16000 kB\nMemFree:  1 kB\nMemAvailable:    8000 kB\n");
-        assert_eq!(memory, Memory { total: 16_384_000, free: 8_192_000 });
-        assert_eq!(memory_of(""), Memory::default());
+    fn a_container_s_limit_is_the_memory_there_is() {
+        let machine = Memory { total: 16_000, free: 8_000 };
+        let of = |total, free| smaller(machine, Some(Memory { total, free }));
+        assert_eq!(of(4_000, 1_000), Memory { total: 4_000, free: 1_000 });
+        assert_eq!(of(12_000, 9_000), Memory { total: 12_000, free: 8_000 }, "the machine itself has no more");
+        assert_eq!((of(0, 0), of(u64::MAX, u64::MAX), smaller(machine, None)), (machine, machine, machine));
     }
 
     #[test]
-    fn usage_is_the_share_that_was_not_idle() {
-        let last = ticks_of("cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1 2\n").unwrap();
-        let now = ticks_of("cpu  150 0 100 750 100 0 0 0 80 0\n").unwrap();
-        assert_eq!(percent(last, now), 50.0);
-        assert_eq!(percent(now, now), 0.0);
+    fn the_machine_tells_what_it_has() {
+        let memory = memory();
+        assert!(memory.total > 0 && memory.free <= memory.total, "{memory:?}");
+        assert!(!hostname().is_empty() && !kernel().is_empty());
+        let processors = Processors::default();
+        assert_eq!(processors.usage(), 0.0);
+        assert!((0.0..=100.0).contains(&processors.usage()));
     }
 }

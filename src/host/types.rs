@@ -121,11 +121,11 @@ pub struct HostHeartbeat {
     /// How busy the machine's processors were since the last heartbeat, in percent of all of them; 0 at the first one and
     /// where the system does not tell.
     pub system_cpu_usage: f32,
-    /// The machine's memory in bytes; 0 where the system does not tell.
+    /// The machine's memory in bytes, or what its container is given of it; 0 where the system does not tell.
     pub system_memory_total: u64,
     /// How much of it can still be used, in bytes.
     pub system_memory_free: u64,
-    /// Components of all workloads.
+    /// Components of all workloads, services among them.
     pub component_count: u64,
     /// Workloads.
     pub workload_count: u64,

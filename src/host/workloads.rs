@@ -412,7 +412,7 @@ impl Inner {
         let running = Arc::new(Running {
             id: workload_id.to_string(),
             data: workload.id(),
-            components: AtomicU64::new(workload.components.len() as u64),
+            components: AtomicU64::new(component_count(workload)),
             order: self.starts.fetch_add(1, Ordering::Relaxed),
             target: Target::new(workload_id, slot.clone()),
             slot,
@@ -467,7 +467,7 @@ impl Inner {
         if let Some(http) = &self.http {
             http.on_workload_bind(ready.workload(), &running.target)?;
         }
-        running.components.store(ready.workload().components.len() as u64, Ordering::Relaxed);
+        running.components.store(component_count(ready.workload()), Ordering::Relaxed);
         let ready = running.slot.activate_then(ready, tell);
         // One that is stopping meanwhile stays so.
         running.state.send_if_modified(|state| {
@@ -621,11 +621,19 @@ impl Inner {
     }
 }
 
+/// The components of a workload. Its service is one of them.
+fn component_count(workload: &Workload) -> u64 {
+    workload.components.len() as u64 + u64::from(workload.service.is_some())
+}
+
 /// What the host calls in components.
 fn exports() -> Vec<HostInterface> {
     [
         ("wasi:http", "0.2.12", "incoming-handler"),
         ("wasi:http", "0.3.0", "handler"),
+        ("wasi:cli", "0.2.12", "run"),
+        ("wasi:cli", "0.3.0", "run"),
+        ("wasi:keyvalue", "0.2.0-draft", "watcher"),
         ("wasmcloud:messaging", "0.2.0", "handler"),
     ]
     .into_iter()

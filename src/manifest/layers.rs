@@ -12,6 +12,7 @@ use crate::node::spec::PullSecret;
 use crate::oci::Reference;
 use crate::project::problem::Problem;
 use crate::project::tree::Value;
+use crate::runtime::workload::Secrets;
 
 /// What documents of the manifests can be asked for, by namespace and name.
 #[derive(Default)]
@@ -71,18 +72,23 @@ impl Values {
         values
     }
 
-    /// The values of `config`, `configFrom` and `secretFrom`; later ones win.
-    pub fn merged(&self, namespace: &str, table: &Table<'_>) -> BTreeMap<String, String> {
+    /// The values of `config`, `configFrom` and `secretFrom`, of which later ones win; and those of
+    /// `secretFrom` again, for `wasmcloud:secrets`.
+    pub fn merged(&self, namespace: &str, table: &Table<'_>) -> (BTreeMap<String, String>, Secrets) {
         let mut merged = table.map("config");
+        let mut secrets = Secrets::default();
         for (list, kind) in [("configFrom", Kind::ConfigMap), ("secretFrom", Kind::Secret)] {
             for entry in table.tables(list) {
                 if let Some(layer) = self.referred(namespace, &entry, kind) {
                     merged.extend(layer.clone());
+                    if kind == Kind::Secret {
+                        layer.iter().for_each(|(name, value)| secrets.insert(name, value.as_bytes()));
+                    }
                 }
                 entry.end();
             }
         }
-        merged
+        (merged, secrets)
     }
 
     fn referred(&self, namespace: &str, entry: &Table<'_>, kind: Kind) -> Option<&BTreeMap<String, String>> {

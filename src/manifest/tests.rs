@@ -116,6 +116,8 @@ fn a_deployment_is_read_as_kubernetes_users_write_it() {
     let local = &front.resources;
     let environment: Vec<_> = local.environment.iter().map(|(key, value)| format!("{key}={value}")).collect();
     assert_eq!(environment, ["A=inline", "B=map", "C=secret", "D=plain"], "secrets win over maps over what is inline");
+    let secrets: Vec<_> = local.secrets.names().collect();
+    assert_eq!(secrets, ["C", "D"], "and `wasmcloud:secrets` has them, too");
     assert_eq!(local.config["greeting"], "hello");
     assert_eq!(local.network.allowed_hosts, ["api.example.com", "*.s3.example"]);
     assert_eq!(local.memory_limit_mb, Some(64));

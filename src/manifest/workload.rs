@@ -263,15 +263,16 @@ fn resources(table: &Table<'_>, around: &Around<'_>, volumes: &[VolumeSpec], nam
         };
         local.wrong_with_hint(origin, error.message, error.hint);
     }
+    let (environment, secrets) = environment.unwrap_or_default();
     let resources = LocalResources {
-        environment: environment.unwrap_or_default(),
+        environment,
         config: local.map("config"),
         volume_mounts,
         memory_limit_mb: local.whole("memoryLimitMb").filter(|limit| *limit > 0).map(u64::from),
         // Thousandths of a core there, hundredths here.
         cpu_limit: local.whole("cpuLimit").filter(|limit| *limit > 0).map(|limit| limit.div_ceil(10)),
         network,
-        ..LocalResources::default()
+        secrets,
     };
     local.end();
     resources
@@ -338,7 +339,7 @@ fn host_interfaces(spec: &Table<'_>, around: &Around<'_>) -> Vec<HostInterface> 
             name: table.text("name").filter(|name| !name.is_empty()).map(String::from),
             interfaces: table.texts("interfaces"),
             version: table.text("version").map(String::from),
-            config: around.values.merged(&around.document.namespace, &table),
+            config: around.values.merged(&around.document.namespace, &table).0,
         };
         let package = format!("{}:{}", entry.namespace, entry.package);
         if !entry.namespace.is_empty()

@@ -73,7 +73,7 @@ impl Images {
                 let fetched = self.pull(text, image).await;
                 let counter = if fetched.is_ok() { &self.pulled } else { &self.failed };
                 counter.fetch_add(1, Ordering::Relaxed);
-                fetched?
+                fetched.map_err(|error| error.wrap(format!("cannot get the image `{text}`")))?
             }
         };
         let shown = image.image.to_string();

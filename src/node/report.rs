@@ -37,6 +37,8 @@ pub enum Report {
     Stopping { workload_id: String },
     /// Nothing of a workload is left.
     Stopped { workload_id: String },
+    /// The connection to the scheduler has changed.
+    Scheduler { url: String, state: SchedulerState },
     /// The manifests were read.
     Manifests { files: usize, workloads: usize },
     /// Something in the manifests is wrong; what it is about stays as it was.
@@ -65,6 +67,17 @@ pub enum Report {
     Ended,
 }
 
+/// How it is between a host and its scheduler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchedulerState {
+    /// Commands are taken.
+    Connected,
+    /// There was a connection. It is tried again.
+    Lost,
+    /// There is none, for this reason. It is tried again.
+    Unreachable { reason: String },
+}
+
 /// Shows reports. Called on a thread of its own, one report at a time.
 pub trait Reporter: Send {
     /// Shows one report.
@@ -79,7 +92,7 @@ pub struct Feed {
 }
 
 enum Item {
-    Report(Report),
+    Report(Box<Report>),
     /// Nothing is shown after this.
     End,
 }
@@ -100,7 +113,7 @@ impl Feed {
             .name("wash-report".into())
             .spawn(move || {
                 while let Ok(Item::Report(report)) = waiting.recv() {
-                    reporter.report(report);
+                    reporter.report(*report);
                     match counter.swap(0, Ordering::Relaxed) {
                         0 => {}
                         lines => reporter.report(Report::NotShown { lines }),
@@ -113,12 +126,12 @@ impl Feed {
 
     /// Tells something that must not get lost. May wait for a slow reader.
     pub fn tell(&self, report: Report) {
-        let _ = self.queue.send(Item::Report(report));
+        let _ = self.queue.send(Item::Report(Box::new(report)));
     }
 
     /// Tells something that is only counted when too much waits to be shown. Never waits.
     pub fn try_tell(&self, report: Report) {
-        if self.queue.try_send(Item::Report(report)).is_err() {
+        if self.queue.try_send(Item::Report(Box::new(report))).is_err() {
             self.not_shown.fetch_add(1, Ordering::Relaxed);
         }
     }

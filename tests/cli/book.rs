@@ -24,7 +24,14 @@ use crate::support::{Sandbox, guests};
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Why a block may not be run.
-const REASONS: &[&str] = &["builds wash itself", "needs a signature of yours", "needs the internet", "takes minutes"];
+const REASONS: &[&str] = &[
+    "builds wash itself",
+    "installs programs",
+    "needs a NATS server",
+    "needs a signature of yours",
+    "needs the internet",
+    "takes minutes",
+];
 
 macro_rules! pages {
     ($($name:ident: $path:literal,)*) => {
@@ -43,9 +50,16 @@ pages! {
     ci: "docs/ci.md",
     console: "docs/console.md",
     contributing: "docs/contributing.md",
+    cluster: "docs/cluster.md",
     dev_loop: "docs/dev-loop.md",
     doctor: "docs/doctor.md",
     embedding: "docs/embedding.md",
+    guide_c: "docs/guides/c.md",
+    guide_go: "docs/guides/go.md",
+    guide_python: "docs/guides/python.md",
+    guide_rust: "docs/guides/rust.md",
+    guide_typescript: "docs/guides/typescript.md",
+    host: "docs/host.md",
     inspect: "docs/inspect.md",
     network: "docs/network.md",
     observability: "docs/observability.md",
@@ -178,7 +192,9 @@ fn blocks(text: &str) -> Vec<Block> {
             }
         } else if let Some(kind) = line.trim_start().strip_prefix("```") {
             let body = lines.by_ref().take_while(|(_, line)| !line.trim_start().starts_with("```"));
-            let body: Vec<_> = body.collect();
+            // One that belongs to an item of a list is indented.
+            let indent = line.len() - line.trim_start().len();
+            let body: Vec<_> = body.map(|(index, line)| (index, line.get(indent..).unwrap_or_default())).collect();
             let mut block = std::mem::take(&mut next);
             block.line = index + 1;
             match kind {
@@ -235,7 +251,8 @@ impl Session {
         let sandbox = Sandbox::new();
         let text = std::fs::read_to_string(root().join(page)).expect("the page");
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|at| at.local_addr()).expect("a port").port();
-        let mut replaced = vec![("127.0.0.1:8000", format!("127.0.0.1:{port}"))];
+        let mut replaced =
+            vec![("127.0.0.1:8000", format!("127.0.0.1:{port}")), ("localhost:8000", format!("localhost:{port}"))];
         if text.contains("/target/guests/") {
             guests::probe();
         }

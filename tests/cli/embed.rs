@@ -99,6 +99,11 @@ async fn many_workloads_share_a_host_each_with_its_own_names() {
     assert_eq!(beat.http_port, Some(address.port()));
     let keyvalue = beat.imports.iter().find(|entry| entry.is("wasi", "keyvalue")).unwrap();
     assert!(keyvalue.interfaces.contains(&"store".to_string()), "{keyvalue:?}");
+    let exports = |package, interface: &str| {
+        beat.exports.iter().any(|entry| entry.is("wasi", package) && entry.interfaces.contains(&interface.to_string()))
+    };
+    assert!(exports("http", "incoming-handler") && exports("cli", "run"), "{:?}", beat.exports);
+    assert!(beat.system_memory_total > 0 && !beat.os_kernel.is_empty(), "{beat:?}");
 
     assert_eq!(stop(&host, "1").await, WorkloadState::Stopping);
     assert_eq!(state(&host, "1").await, WorkloadState::NotFound);

@@ -7,6 +7,9 @@ mod support;
 
 mod book;
 mod build;
+mod cluster;
+mod cluster_login;
+mod cluster_trouble;
 mod completion;
 mod config;
 mod dev_backends;

@@ -15,6 +15,7 @@ pub mod guests;
 pub mod postgres;
 pub mod registry;
 pub mod s3;
+pub mod scheduler;
 pub mod servers;
 #[cfg(target_os = "linux")]
 pub mod terminal;

@@ -27,6 +27,8 @@ pub struct Server {
     port: u16,
     /// What a client must give; empty: nothing.
     password: String,
+    /// Settings of the server's own, instead of JetStream and a password.
+    settings: Option<String>,
     child: Option<Child>,
 }
 
@@ -41,6 +43,18 @@ impl Server {
         Server::start(Kind::Nats, password)
     }
 
+    /// A NATS server with these settings, without JetStream.
+    pub fn nats_with_settings(settings: impl Into<String>) -> Server {
+        Server::start_with(Kind::Nats, "", Some(settings.into()))
+    }
+
+    /// A NATS server that nobody can reach before [`Server::start_again`].
+    pub fn nats_that_is_away() -> Server {
+        let mut server = Server::nats();
+        server.stop();
+        server
+    }
+
     /// A Redis server.
     pub fn redis() -> Server {
         Server::start(Kind::Redis, "")
@@ -52,8 +66,15 @@ impl Server {
     }
 
     fn start(kind: Kind, password: &str) -> Server {
+        Server::start_with(kind, password, None)
+    }
+
+    fn start_with(kind: Kind, password: &str, settings: Option<String>) -> Server {
         let folder = tempfile::Builder::new().prefix("wash-server-").tempdir().expect("a temporary folder");
-        let mut server = Server { kind, folder, port: 0, password: password.into(), child: None };
+        if let Some(settings) = &settings {
+            std::fs::write(folder.path().join("server.conf"), settings).expect("a file of settings");
+        }
+        let mut server = Server { kind, folder, port: 0, password: password.into(), settings, child: None };
         // Somebody else may take the port before the server does.
         for _ in 0..20 {
             server.port = free_port();
@@ -73,6 +94,11 @@ impl Server {
             (Kind::Redis, "") => format!("redis://127.0.0.1:{port}"),
             (Kind::Redis, password) => format!("redis://:{password}@127.0.0.1:{port}"),
         }
+    }
+
+    /// Where it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Ends it. What it stored on disk stays.
@@ -136,7 +162,11 @@ impl Server {
         let mut command = match self.kind {
             Kind::Nats => {
                 let mut command = Command::new(nats_server());
-                command.args(["-a", "127.0.0.1", "-p", &port, "-js", "-sd"]).arg(folder);
+                command.args(["-a", "127.0.0.1", "-p", &port]);
+                match self.settings {
+                    Some(_) => command.arg("-c").arg(folder.join("server.conf")),
+                    None => command.args(["-js", "-sd"]).arg(folder),
+                };
                 if !self.password.is_empty() {
                     command.args(["--user", "wash", "--pass", &self.password]);
                 }

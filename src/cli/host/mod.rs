@@ -1,5 +1,6 @@
 //! `wash host`: workloads in production.
 
+mod scheduler;
 mod show;
 
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use self::scheduler::SchedulerArgs;
 use crate::cli::signals::Signals;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -22,7 +24,7 @@ use crate::node::metrics::Metrics;
 use crate::node::report::{Feed, Instances, Report, Watch};
 use crate::node::{Folders, Node, Setup};
 use crate::oci::ClientOptions;
-use crate::plugins::remote::{CloudEnvironment, ServerUrl};
+use crate::plugins::remote::{CloudEnvironment, PostgresUrl, ServerUrl};
 use crate::plugins::{InstalledOptions, blobstore, keyvalue, messaging};
 use crate::runtime::engine::Engine;
 use crate::runtime::http::server::ServerLimits;
@@ -31,6 +33,7 @@ use crate::runtime::limits::Limits;
 use crate::runtime::network::OutboundOptions;
 use crate::runtime::observer::{Both, Observer};
 use crate::runtime::tls::Trust;
+use crate::scheduler::Scheduler;
 use crate::telemetry::Telemetry;
 
 /// How long the threads that still do something may take when everything has ended.
@@ -39,10 +42,11 @@ const LAST_WORK: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The manifests are those that Kubernetes users apply: `Workload`, `WorkloadDeployment`, with ConfigMaps
-and Secrets beside them. They are watched: what changes is replaced without losing a request.")]
+and Secrets beside them. They are watched: what changes is replaced without losing a request. Without
+manifests, or with --scheduler-nats-url, a scheduler says over NATS what is to run.")]
 pub struct Args {
     /// Run the workloads of these manifests: files, folders, or - for stdin
-    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
     manifest: Vec<PathBuf>,
 
     /// Answer HTTP requests here, e.g. 0.0.0.0:8080; a port alone is one of this machine's loopback
@@ -69,6 +73,9 @@ pub struct Args {
     #[arg(long, value_name = "WHETHER", default_value_t = true, action = clap::ArgAction::Set,
           num_args = 0..=1, default_missing_value = "true")]
     access_log: bool,
+
+    #[command(flatten, next_help_heading = "Scheduler")]
+    scheduler: SchedulerArgs,
 
     #[command(flatten, next_help_heading = "TLS")]
     tls: TlsArgs,
@@ -122,6 +129,10 @@ struct DataArgs {
     /// Keep key-value data on this Redis server
     #[arg(long, value_name = "URL", env = "WASH_REDIS_URL", hide_env_values = true)]
     redis_url: Option<String>,
+
+    /// The PostgreSQL server of components that use one and name none themselves
+    #[arg(long, value_name = "URL", env = "WASH_POSTGRES_URL", hide_env_values = true)]
+    postgres_url: Option<String>,
 
     /// Let components connect to private networks that their `allowedHosts` do not name
     #[arg(long)]
@@ -211,6 +222,10 @@ async fn serve(
             Some(server)
         }
     };
+    let access = args.scheduler.access(start, !args.manifest.is_empty())?;
+    let data_dir = args.data_dir.as_ref().map_or_else(|| ctx.dirs.data.join("host"), |path| start.join(path));
+    // Held until the end: the directory is this host's.
+    let identity = access.as_ref().map(|_| args.scheduler.identity(&data_dir, args.data_dir.is_some())).transpose()?;
     let mut builder = HostBuilder::new()
         .with_engine(Engine::builder().with_cache_dir(ctx.dirs.cache.join("engine")).build()?)
         .with_capabilities(capabilities(&args.data, ctx)?)
@@ -222,6 +237,9 @@ async fn serve(
         .with_limits(limits(&args.limits))
         .with_drain_timeout(args.drain_timeout)
         .with_observer(observer(feed, &instances, &telemetry));
+    if let Some(identity) = &identity {
+        builder = args.scheduler.describe(identity, builder);
+    }
     if let Some(name) = &args.host_name {
         builder = builder.with_friendly_name(name);
     }
@@ -241,7 +259,6 @@ async fn serve(
         entrance = Some(server.clone());
         builder = builder.with_http_handler(server);
     }
-    let data_dir = args.data_dir.as_ref().map_or_else(|| ctx.dirs.data.join("host"), |path| start.join(path));
     let host = builder.build()?.start().await?;
     let node = Node::new(Setup {
         host,
@@ -255,9 +272,11 @@ async fn serve(
     let about = node.heartbeat().await?;
     feed.tell(Report::Started { host_id: node.id().into(), name: about.friendly_name, version: about.version });
     // Read before anything is announced: a host that cannot run what it is given says so and ends.
-    let watched = Watched::first(sources, node.clone());
-    let watched = match watched {
-        Ok(watched) => watched,
+    let watched = if args.manifest.is_empty() { Ok(None) } else { Watched::first(sources, node.clone()).map(Some) };
+    let sources = watched
+        .and_then(|watched| Ok((watched, access.map(|access| Scheduler::start(node.clone(), access)).transpose()?)));
+    let (watched, scheduler) = match sources {
+        Ok(sources) => sources,
         Err(error) => {
             let _ = node.end().await;
             return Err(error);
@@ -272,7 +291,16 @@ async fn serve(
     });
     let mut following = tokio::spawn({
         let health = health.clone();
-        watched.follow(move || health.set_ready())
+        async move {
+            match watched {
+                Some(watched) => watched.follow(move || health.set_ready()).await,
+                // What the scheduler wants comes when it comes.
+                None => {
+                    health.set_ready();
+                    std::future::pending().await
+                }
+            }
+        }
     });
     let ended = tokio::select! {
         () = signals.next() => Ok(()),
@@ -284,8 +312,19 @@ async fn serve(
     health.set_draining();
     following.abort();
     feed.tell(Report::Draining { patience: args.drain_timeout });
+    let ending = async {
+        // First, so that nothing is placed here any more.
+        if let Some(scheduler) = &scheduler {
+            scheduler.leave().await;
+        }
+        let stopped = node.end().await;
+        if let Some(scheduler) = scheduler {
+            scheduler.end().await;
+        }
+        stopped
+    };
     let stopped = tokio::select! {
-        stopped = node.end() => stopped,
+        stopped = ending => stopped,
         () = signals.next() => Err(Error::interrupted()),
     };
     beating.abort();
@@ -336,8 +375,10 @@ fn capabilities(args: &DataArgs, ctx: &Context) -> Result<InstalledOptions> {
     };
     let nats = args.data_nats_url.as_deref().map(ServerUrl::nats).transpose().map_err(wrong("--data-nats-url"))?;
     let redis = args.redis_url.as_deref().map(ServerUrl::redis).transpose().map_err(wrong("--redis-url"))?;
+    let postgres = args.postgres_url.as_deref().map(PostgresUrl::parse).transpose().map_err(wrong("--postgres-url"))?;
     let mut opts = InstalledOptions {
         nats_url: nats.clone(),
+        postgres_url: postgres,
         cloud_environment: CloudEnvironment::of(&ctx.env),
         ..InstalledOptions::default()
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::host::access::Access;
-use crate::node::report::{Report, Reporter};
+use crate::node::report::{Report, Reporter, SchedulerState};
 use crate::progress::Progress;
 use crate::runtime::fault;
 use crate::runtime::observer::{CallId, Level, Output, ServiceState, Stream};
@@ -57,6 +57,16 @@ impl Show {
                 shell
                     .status("Read", &format!("{} in {}", counted(*workloads, "workload"), counted(*files, "manifest")));
             }
+            Report::Scheduler { url, state } => match state {
+                SchedulerState::Connected => shell.status("Connected", &format!("to the scheduler at {url}")),
+                SchedulerState::Lost => {
+                    shell.warning(&format!("the connection to the scheduler at {url} is lost; what runs goes on"));
+                }
+                SchedulerState::Unreachable { reason } => {
+                    shell.warning(&printable(&format!("the scheduler at {url} cannot be reached: {reason}")));
+                    shell.hint("it is tried again until it can");
+                }
+            },
             Report::ManifestsInvalid { error } => {
                 shell.problem(error);
                 shell.hint("what runs goes on as it was before; fix the error and save");
@@ -145,6 +155,13 @@ fn event(report: &Report) -> Option<Value> {
         }
         Report::Listening { url, address } => json!({ "event": "listening", "url": url, "address": address }),
         Report::Admin { url, address } => json!({ "event": "admin", "url": url, "address": address }),
+        Report::Scheduler { url, state } => match state {
+            SchedulerState::Connected => json!({ "event": "scheduler", "url": url, "state": "connected" }),
+            SchedulerState::Lost => json!({ "event": "scheduler", "url": url, "state": "lost" }),
+            SchedulerState::Unreachable { reason } => {
+                json!({ "event": "scheduler", "url": url, "state": "unreachable", "reason": reason })
+            }
+        },
         Report::Manifests { files, workloads } => {
             json!({ "event": "manifests", "files": files, "workloads": workloads })
         }
