@@ -75,7 +75,7 @@ fn while_an_image_is_fetched_its_requests_are_told_to_come_again() {
     let ready = |host: &Dev| request(&admin_url(host), "GET", "/readyz", None, &[]).unwrap();
     assert_eq!((ready(&host).status, ready(&host).body.as_str()), (503, "starting\n"));
     let failed = host.wait_for("failed");
-    assert!(failed["error"]["message"].as_str().unwrap().contains("within 3 seconds"), "{failed:#}");
+    assert!(failed["error"].to_string().contains("within 3 seconds"), "{failed:#}");
     // One image that is not to be had does not make the host useless.
     eventually("the host is ready", || ready(&host).status == 200);
     host.terminate();
@@ -209,8 +209,7 @@ fn the_operator_is_told_the_health_and_the_numbers() {
 fn wrong_flags_are_told_before_anything_starts() {
     let sandbox = Sandbox::new();
     for (args, words) in [
-        (&["host"][..], "--manifest"),
-        (&["host", "--manifest", "none.yaml"], "cannot read the manifest"),
+        (&["host", "--manifest", "none.yaml"][..], "cannot read the manifest"),
         (&["host", "--manifest", "x", "--http-addr", "here"], "write an address and a port"),
         (&["host", "--manifest", "x", "--drain-timeout", "1d"], "no unit of time"),
         (&["host", "--manifest", "x", "--http-addr", "0", "--tls-cert", "a"], "--tls-key"),

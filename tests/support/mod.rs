@@ -131,9 +131,23 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end. One that serves although it should not would never come to it, and is killed.
 pub fn run(command: &mut Command) -> Ended {
-    let output: Output = command.stdin(std::process::Stdio::null()).output().expect("the command starts");
+    use std::process::Stdio;
+
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the command starts");
+    let (_ended, ended) = std::sync::mpsc::channel::<()>();
+    #[cfg(unix)]
+    {
+        let pid = rustix::process::Pid::from_child(&child);
+        std::thread::spawn(move || {
+            if ended.recv_timeout(5 * PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        });
+    }
+    let output: Output = child.wait_with_output().expect("the command ends");
     Ended {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -32,6 +32,8 @@ export class Data {
 /** A list on the left, what is chosen on the right. */
 class Browser {
   constructor({ place, item }) {
+    // Counts what was chosen: an answer that comes after the next choice is not shown.
+    this.turn = 0;
     this.place = h('input', { list: `${place}-names`, id: `${place}-name`, value: this.initial ?? '', spellcheck: false, autocomplete: 'off', onchange: () => this.reload() });
     this.names = h('datalist', { id: `${place}-names` });
     this.buttons = h('div', { class: 'group' });
@@ -52,6 +54,7 @@ class Browser {
   }
 
   async reload() {
+    this.turn += 1;
     fill(this.value, h('p', { class: 'quiet pad' }, 'Choose one on the left to see it.'));
     await this.update();
   }
@@ -73,7 +76,9 @@ class Browser {
     const form = h('form', {
       class: 'form', onsubmit: (event) => {
         event.preventDefault();
-        busy(first, () => this.attempt(() => save(key.value, value.value)));
+        // Who has gone on to something else meanwhile is not brought back.
+        const turn = this.turn;
+        busy(first, () => this.attempt(() => save(key.value, value.value, () => this.turn === turn)));
       } },
     h('h2', {}, title), h('label', { for: 'edit-name' }, 'Name'), key, h('label', { for: 'edit-value' }, 'Value'), value, note,
     h('div', { class: 'group' }, first, remove ? h('button', { type: 'button', class: 'danger', onclick: () => this.attempt(remove) }, 'Delete') : null));
@@ -106,24 +111,27 @@ class KeyValue extends Browser {
   }
 
   async open(key) {
+    const turn = ++this.turn;
     this.chosen = key;
     for (const item of this.items.querySelectorAll('.item')) item.setAttribute('aria-pressed', String(item.firstChild.textContent === key));
     await this.attempt(async () => {
       const bucket = this.place.value;
       const { found, value } = await api('kv/value', { query: { bucket, key } });
+      if (turn !== this.turn) return;
       if (!found) return this.reload();
       const isText = value.text !== undefined;
       this.editor({
         title: `${key}`, name: key, fixed: true, text: isText ? value.text : '',
         note: isText ? h('p', { class: 'quiet' }, size(value.size)) : h('div', {}, h('p', { class: 'quiet' }, 'This value is no text. Storing replaces it.'), content(value)),
-        save: async (_, text) => { await this.store(key, text); await this.open(key); },
+        save: async (_, text, stays) => { await this.store(key, text); if (stays()) await this.open(key); },
         remove: async () => { await api('kv/value', { method: 'DELETE', query: { bucket, key } }); this.chosen = null; await this.reload(); },
       });
     });
   }
 
   create() {
-    this.editor({ title: 'New key', name: '', text: '', save: async (key, text) => { await this.store(key, text); await this.update(); await this.open(key); } });
+    this.turn += 1;
+    this.editor({ title: 'New key', name: '', text: '', save: async (key, text, stays) => { await this.store(key, text); await this.update(); if (stays()) await this.open(key); } });
   }
 
   async store(key, text) {
@@ -155,16 +163,18 @@ class Blobs extends Browser {
   }
 
   async open(name) {
+    const turn = ++this.turn;
     this.chosen = name;
     for (const item of this.items.querySelectorAll('.item')) item.setAttribute('aria-pressed', String(item.firstChild.textContent === name));
     await this.attempt(async () => {
       const container = this.place.value;
       const { value } = await api('blobs/object', { query: { container, name } });
+      if (turn !== this.turn) return;
       const whole = value.text !== undefined && !value.cut;
       const remove = async () => { await api('blobs/object', { method: 'DELETE', query: { container, name } }); this.chosen = null; await this.reload(); };
       if (whole) {
         this.editor({ title: name, name, fixed: true, text: value.text, note: h('p', { class: 'quiet' }, size(value.size)), remove,
-          save: async (_, text) => { await this.store(name, text); await this.update(); await this.open(name); } });
+          save: async (_, text, stays) => { await this.store(name, text); await this.update(); if (stays()) await this.open(name); } });
       } else {
         fill(this.value, h('h2', {}, name), content(value), h('button', { type: 'button', class: 'danger', onclick: () => this.attempt(remove) }, 'Delete'));
       }
@@ -173,7 +183,8 @@ class Blobs extends Browser {
 
   create() {
     if (!this.place.value) this.place.value = 'default';
-    this.editor({ title: 'New object', name: '', text: '', save: async (name, text) => { await this.store(name, text); await this.update(); await this.open(name); } });
+    this.turn += 1;
+    this.editor({ title: 'New object', name: '', text: '', save: async (name, text, stays) => { await this.store(name, text); await this.update(); if (stays()) await this.open(name); } });
   }
 
   async store(name, text) {

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -108,7 +108,13 @@ impl Bound {
                 .listener
                 .try_clone()
                 .map_err(|error| Error::caused_by("cannot share the listening socket", &error))?;
-            let worker = Worker { index, handler: handler.clone(), stopping: stopping.clone(), shared: shared.clone() };
+            let worker = Worker {
+                index,
+                handler: handler.clone(),
+                stopping: stopping.clone(),
+                shared: shared.clone(),
+                spare: Mutex::new(None),
+            };
             let thread = thread::Builder::new()
                 .name(format!("wash-http-{index}"))
                 .spawn(move || worker.run_again(listener))
@@ -199,19 +205,28 @@ struct Worker {
     handler: Arc<dyn Handler>,
     stopping: watch::Receiver<Phase>,
     shared: Arc<Shared>,
+    /// The same socket, for after a panic. Closed when nobody is accepted any more: with it open, the system
+    /// would go on taking in connections.
+    spare: Mutex<Option<TcpListener>>,
 }
 
 impl Worker {
     /// A panic outside of a connection (inside of one it ends that one only) costs the connections of
     /// this thread, and not the thread.
-    fn run_again(self, listener: TcpListener) {
+    fn run_again(self, mut listener: TcpListener) {
         loop {
-            let Ok(again) = listener.try_clone() else { return self.run(listener) };
-            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(again))).is_ok() {
+            *self.spare() = listener.try_clone().ok();
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(listener))).is_ok() {
                 return;
             }
+            let Some(again) = self.spare().take() else { return };
+            listener = again;
             tracing::error!("a serving thread ended in a panic and starts again; this is a fault of wash");
         }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<TcpListener>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn run(&self, listener: TcpListener) {
@@ -258,6 +273,8 @@ impl Worker {
             }
         }
         // Connections that the system has taken for us already would be reset with the socket.
+        refuse_more(&listener);
+        drop(self.spare().take());
         if let Ok(listener) = listener.into_std() {
             while let Ok((stream, _)) = listener.accept() {
                 let taken = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
@@ -308,6 +325,20 @@ impl Worker {
         }
     }
 }
+
+/// Has the system overlook who wants to connect from now on, so that nobody is taken in between the last look at
+/// the queue and the end of the socket. Who was overlooked tries again, and is refused.
+#[cfg(target_os = "linux")]
+fn refuse_more(listener: &tokio::net::TcpListener) {
+    /// `return 0` in the language of Berkeley packet filters: nothing passes.
+    const RETURN: u16 = 0x06;
+    let filter = socket2::SockFilter::new(RETURN, 0, 0, 0);
+    // Without it a connection may be lost in these microseconds, as everywhere else.
+    let _ = socket2::SockRef::from(listener).attach_filter(&[filter]);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refuse_more(_: &tokio::net::TcpListener) {}
 
 /// One accepted connection.
 struct Connection {
