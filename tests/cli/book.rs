@@ -175,7 +175,7 @@ fn blocks(text: &str) -> Vec<Block> {
     let mut next = Block::default();
     let mut lines = text.lines().enumerate();
     while let Some((index, line)) = lines.next() {
-        if let Some(comment) = line.strip_prefix("<!-- ") {
+        if let Some(comment) = line.trim_start().strip_prefix("<!-- ") {
             let mut comment = comment.to_string();
             while !comment.contains("-->") {
                 let (_, more) = lines.next().expect("a comment that ends");

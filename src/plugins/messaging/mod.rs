@@ -498,7 +498,10 @@ mod tests {
         assert!(error.message().contains("two entries") && error.hints()[0].contains("give each a `name`"), "{error}");
     }
 
-    fn named(entries: &[(Option<&str>, &[(&str, &str)])]) -> Workload {
+    /// The name of an entry, and its settings.
+    type Entry<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)]);
+
+    fn named(entries: &[Entry<'_>]) -> Workload {
         let entry = |(name, config): &(Option<&str>, &[(&str, &str)])| HostInterface {
             name: name.map(String::from),
             ..workload(&[], config).host_interfaces.remove(0)
@@ -539,9 +542,7 @@ mod tests {
     #[test]
     fn entries_with_the_same_or_an_impossible_name_are_refused() {
         let messaging = Messaging::new(&Transport::Memory, &Servers::default());
-        let error = |entries: &[(Option<&str>, &[(&str, &str)])]| {
-            messaging.configure(&named(entries)).err().unwrap().message().to_string()
-        };
+        let error = |entries: &[Entry<'_>]| messaging.configure(&named(entries)).err().unwrap().message().to_string();
         assert!(error(&[(Some("a"), &[]), (Some("a"), &[])]).contains("have the name `a`"));
         assert!(error(&[(Some("A"), &[]), (None, &[])]).contains("cannot be the `name`"));
     }
