@@ -166,6 +166,11 @@ impl Snapshot {
         changed
     }
 
+    /// Whether the file was there.
+    pub fn has(&self, path: &Path) -> bool {
+        self.files.contains_key(path)
+    }
+
     /// A hash of names and contents of everything below `root`.
     pub fn fingerprint(&self, root: &Path) -> u64 {
         let mut files: Vec<_> = self.files.iter().filter(|(path, _)| path.starts_with(root)).collect();

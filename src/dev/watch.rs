@@ -68,7 +68,7 @@ impl Watcher {
         Ok(Watcher { messages, thread: Some(thread) })
     }
 
-    /// Watches something else from now on. What the old and the new scope share is not reported.
+    /// Watches something else from now on. That files come into the scope or leave it is not reported.
     pub fn set_scope(&self, scope: Scope) {
         let _ = self.messages.send(Message::Scope(scope));
     }
@@ -170,10 +170,7 @@ impl Thread {
                         self.give_up_events(&error);
                         look = true;
                     }
-                    Message::Scope(scope) => {
-                        self.scope = scope;
-                        self.look(&HashSet::new(), false);
-                    }
+                    Message::Scope(scope) => self.change_scope(scope),
                     Message::LookNow(done) => {
                         look = true;
                         waiting.push(done);
@@ -195,9 +192,32 @@ impl Thread {
         }
     }
 
-    /// Looks at everything, listens to new folders, and reports the changes if `report`. A change
-    /// of the scope itself is not an edit.
+    /// Looks at everything, listens to new folders, and reports the changes if `report`.
     fn look(&mut self, touched: &HashSet<PathBuf>, report: bool) {
+        let now = self.look_and_listen(touched);
+        let changed = now.changes_since(&self.snapshot);
+        self.snapshot = now;
+        if report && !changed.is_empty() {
+            (self.listener)(Notice::Changed(changed));
+        }
+    }
+
+    /// Watches another scope. What only one of the two has is no edit; an edit of what they share is reported, as
+    /// one may have come since the last look.
+    fn change_scope(&mut self, scope: Scope) {
+        let old = std::mem::replace(&mut self.scope, scope);
+        let now = self.look_and_listen(&HashSet::new());
+        // After the look at the new scope: an edit between the two looks is reported twice rather than never.
+        let mut edited = old.look(&self.snapshot, &HashSet::new(), |_| ()).changes_since(&self.snapshot);
+        edited.retain(|path| now.has(path) || !path.exists());
+        self.snapshot = now;
+        if !edited.is_empty() {
+            (self.listener)(Notice::Changed(edited));
+        }
+    }
+
+    /// Looks at everything in the scope and listens to its new folders.
+    fn look_and_listen(&mut self, touched: &HashSet<PathBuf>) -> Snapshot {
         let mut failure = None;
         let Thread { scope, snapshot, events, listening_to, .. } = self;
         let now = scope.look(snapshot, touched, |folder| {
@@ -216,14 +236,10 @@ impl Thread {
             }
         });
         self.forget_folders(&now);
-        let changed = now.changes_since(&self.snapshot);
-        self.snapshot = now;
         if let Some(error) = failure {
             self.give_up_events(&error);
         }
-        if report && !changed.is_empty() {
-            (self.listener)(Notice::Changed(changed));
-        }
+        now
     }
 
     /// A folder that is gone, or replaced by another of its name, must be listened to anew.
@@ -300,5 +316,37 @@ impl Thread {
             let reason = "this folder reports no changes (a network or virtual drive?)".to_string();
             self.poll_instead(reason, None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_edit_just_before_the_scope_changes_is_reported_and_the_change_itself_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (kept, left, entered) = (dir.path().join("kept"), dir.path().join("left"), dir.path().join("entered"));
+        for file in [&kept, &left, &entered] {
+            std::fs::write(file, "1").unwrap();
+        }
+        let scope = |files: [&PathBuf; 2]| Scope { files: files.into_iter().cloned().collect(), ..Scope::default() };
+        let (send, notices) = mpsc::channel();
+        let listener = move |notice| {
+            if let Notice::Changed(paths) = notice {
+                send.send(paths).unwrap();
+            }
+        };
+        // Without events, and never by itself: this test says when it looks.
+        let never = Some(Duration::from_secs(3600));
+        let watcher = Watcher::start(scope([&kept, &left]), never, Box::new(listener)).unwrap();
+        watcher.look_now().await;
+        for file in [&kept, &left, &entered] {
+            std::fs::write(file, "22").unwrap();
+        }
+        watcher.set_scope(scope([&kept, &entered]));
+        watcher.look_now().await;
+        drop(watcher);
+        assert_eq!(notices.iter().collect::<Vec<_>>(), [BTreeSet::from([kept])]);
     }
 }
