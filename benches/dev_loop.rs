@@ -1,7 +1,7 @@
 //! Measures what users of the loop feel, as ratios against peers in the same run: start to the
-//! first answer, edit to live, requests a second with a new instance for each.
+//! first answer, edit to live, requests a second with a new instance for each and with instances that are used again.
 //!
-//!     cargo bench --bench dev_loop -- [requests|start|edit]
+//!     cargo bench --bench dev_loop -- [requests|reused|start|edit]
 //!
 //! `WASH_TEST_WASMTIME` names the `wasmtime` to compare with (`scripts/test` installs one). The load
 //! generator, the servers and everything else share the machine's cores, so that only ratios mean
@@ -19,7 +19,13 @@ const CONNECTIONS: usize = 64;
 const ROUND: Duration = Duration::from_secs(4);
 const ROUNDS: usize = 5;
 
+/// As the only argument: be the bare HTTP server.
+const HYPER: &str = "bare-hyper";
+
 fn main() {
+    if std::env::args().nth(1).as_deref() == Some(HYPER) {
+        return hyper();
+    }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -27,6 +33,9 @@ fn main() {
     println!("guest: http-hello-world, {} KB; {} cores", guest.len() / 1000, cores());
     if wants("requests") {
         requests(dir.path(), &guest);
+    }
+    if wants("reused") {
+        reused(dir.path(), &guest);
     }
     if wants("start") {
         start(dir.path(), &guest);
@@ -58,94 +67,115 @@ fn hello(dir: &Path) -> Vec<u8> {
 
 /// A server in a process of its own, killed when dropped.
 struct Served {
-    child: Option<Child>,
+    child: Child,
     address: SocketAddr,
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
+}
+
+fn serve(command: &mut Command, address: SocketAddr) -> Served {
+    let child = command
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a server starts");
+    Served { child, address }
 }
 
 fn wasmtime() -> Option<PathBuf> {
     std::env::var_os("WASH_TEST_WASMTIME").map(PathBuf::from).filter(|path| path.exists())
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
 }
 
 fn serve_wasmtime(wasmtime: &Path, guest: &Path, more: &[&str]) -> Served {
-    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let child = Command::new(wasmtime)
-        .args(["serve", "-S", "cli", "--addr", &address.to_string()])
-        .args(more)
-        .arg(guest)
-        .env("RUST_BACKTRACE", "0")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("wasmtime starts");
-    Served { child: Some(child), address }
+    let address = free_address();
+    let mut command = Command::new(wasmtime);
+    serve(command.args(["serve", "-S", "cli", "--addr", &address.to_string()]).args(more).arg(guest), address)
 }
 
-fn project(dir: &Path, guest: &[u8]) -> PathBuf {
-    let root = dir.join("project");
+fn project(dir: &Path, name: &str, guest: &[u8], more: &str) -> PathBuf {
+    let root = dir.join(name);
     std::fs::create_dir_all(root.join(".wash")).expect("a project");
     std::fs::write(root.join("input.wasm"), guest).expect("a component");
     let settings = "build:\n  command: mkdir -p out && cp input.wasm out/app.wasm\n  component_path: out/app.wasm\n";
-    std::fs::write(root.join(".wash/config.yaml"), settings).expect("settings");
+    std::fs::write(root.join(".wash/config.yaml"), format!("{settings}{more}")).expect("settings");
     std::fs::write(root.join(".gitignore"), "out/\n").expect("ignore rules");
     root
 }
 
-fn serve_wash(root: &Path, home: &Path) -> Served {
-    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let child = Command::new(env!("CARGO_BIN_EXE_wash"))
-        .args(["dev", "--address", &address.to_string()])
-        .current_dir(root)
-        .env("XDG_CACHE_HOME", home.join("cache"))
-        .env("XDG_CONFIG_HOME", home.join("config"))
-        .env("RUST_BACKTRACE", "0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("wash starts");
-    Served { child: Some(child), address }
+fn wash(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wash"));
+    command.env("XDG_CACHE_HOME", home.join("cache")).env("XDG_CONFIG_HOME", home.join("config"));
+    command.env("XDG_DATA_HOME", home.join("data"));
+    command
 }
 
-/// The bare HTTP library that wash serves with, answering from memory, on as many threads.
+fn serve_wash(root: &Path, home: &Path) -> Served {
+    let address = free_address();
+    serve(wash(home).args(["dev", "--address", &address.to_string()]).current_dir(root), address)
+}
+
+/// `wash host` with one workload, which answers for every host name that the load generator may use.
+fn serve_host(dir: &Path, pool: usize) -> Served {
+    let address = free_address();
+    let manifest = dir.join("hello.yaml");
+    let image = dir.join("hello.wasm");
+    let text = format!(
+        "apiVersion: runtime.wasmcloud.dev/v1alpha1\nkind: Workload\nmetadata: {{name: hello}}\nspec:\n  components:\n  \
+         - {{name: hello, image: {}, poolSize: {pool}}}\n  hostInterfaces:\n  - {{namespace: wasi, package: http, \
+         interfaces: [incoming-handler], config: {{host: 127.0.0.1}}}}\n",
+        image.display()
+    );
+    std::fs::write(&manifest, text).expect("a manifest");
+    let flags = ["--http-addr", &address.to_string(), "--admin-addr", "127.0.0.1:0"];
+    serve(wash(dir).args(["host", "--manifest"]).arg(manifest).args(flags), address)
+}
+
 fn serve_hyper() -> Served {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
+    let address = free_address();
+    let this = std::env::current_exe().expect("this program");
+    serve(Command::new(this).args([HYPER, &address.to_string()]), address)
+}
+
+/// The HTTP library that wash serves with and nothing else: it answers from memory, on as many threads.
+fn hyper() {
+    let address: SocketAddr = std::env::args().nth(2).and_then(|address| address.parse().ok()).expect("an address");
+    let listener = TcpListener::bind(address).expect("a free address");
     listener.set_nonblocking(true).expect("a listener");
-    for _ in 0..cores() {
-        let listener = listener.try_clone().expect("a listener");
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-                loop {
-                    let Ok((stream, _)) = listener.accept().await else { continue };
-                    let _ = stream.set_nodelay(true);
-                    tokio::spawn(async move {
-                        let service = hyper::service::service_fn(|_| async {
-                            let body = http_body_util::Full::new(bytes::Bytes::from_static(b"Hello from wash!\n"));
-                            Ok::<_, std::convert::Infallible>(http::Response::new(body))
-                        });
-                        let io = hyper_util::rt::TokioIo::new(stream);
-                        let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+    let serve = |listener: TcpListener| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            loop {
+                let Ok((stream, _)) = listener.accept().await else { continue };
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(async move {
+                    let service = hyper::service::service_fn(|_| async {
+                        let body = http_body_util::Full::new(bytes::Bytes::from_static(b"Hello from wash!\n"));
+                        Ok::<_, std::convert::Infallible>(http::Response::new(body))
                     });
-                }
-            });
+                    let io = hyper_util::rt::TokioIo::new(stream);
+                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+                });
+            }
         });
-    }
-    Served { child: None, address }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..cores() {
+            let listener = listener.try_clone().expect("a listener");
+            scope.spawn(move || serve(listener));
+        }
+    });
 }
 
 /// Waits for the first answer with status 200 and returns how long that took.
@@ -207,25 +237,47 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Rounds of all servers in turn, so that a machine whose speed drifts treats them alike.
+const POOLING: [&str; 4] = ["-O", "pooling-allocator=y", "-O", "pooling-memory-keep-resident=1048576"];
+
 fn requests(dir: &Path, guest: &[u8]) {
     println!("\nrequests a second, a new instance for each, {CONNECTIONS} connections, {ROUNDS} rounds of {ROUND:?}");
     let file = dir.join("hello.wasm");
-    let mut servers: Vec<(&str, Served)> =
-        vec![("wash dev", serve_wash(&project(dir, guest), dir)), ("bare hyper", serve_hyper())];
+    let mut servers = vec![
+        ("wash host", serve_host(dir, 0)),
+        ("wash dev", serve_wash(&project(dir, "project", guest, ""), dir)),
+        ("bare hyper", serve_hyper()),
+    ];
     if let Some(wasmtime) = wasmtime() {
-        servers.push(("wasmtime serve", serve_wasmtime(&wasmtime, &file, &["--max-instance-reuse-count", "1"])));
-        let pooled = [
-            "--max-instance-reuse-count",
-            "1",
-            "-O",
-            "pooling-allocator=y",
-            "-O",
-            "pooling-memory-keep-resident=1048576",
-        ];
-        servers.push(("wasmtime serve, pooling", serve_wasmtime(&wasmtime, &file, &pooled)));
+        let once = ["--max-instance-reuse-count", "1"];
+        servers.push(("wasmtime serve", serve_wasmtime(&wasmtime, &file, &once)));
+        let pooling = [&once[..], &POOLING].concat();
+        servers.push(("wasmtime serve, pooling", serve_wasmtime(&wasmtime, &file, &pooling)));
     }
-    for (_, server) in &servers {
+    compare(&servers);
+}
+
+fn reused(dir: &Path, guest: &[u8]) {
+    println!("\nrequests a second, instances used again, {CONNECTIONS} connections, {ROUNDS} rounds of {ROUND:?}");
+    let file = dir.join("hello.wasm");
+    let settings = format!("dev:\n  pool_size: {CONNECTIONS}\n");
+    let mut servers = vec![
+        ("wash host", serve_host(dir, CONNECTIONS)),
+        ("wash dev", serve_wash(&project(dir, "pooled", guest, &settings), dir)),
+        ("bare hyper", serve_hyper()),
+    ];
+    if let Some(wasmtime) = wasmtime() {
+        let often = ["--max-instance-reuse-count", "1000000"];
+        servers.push(("wasmtime serve", serve_wasmtime(&wasmtime, &file, &often)));
+        let pooling = [&often[..], &POOLING].concat();
+        servers.push(("wasmtime serve, pooling", serve_wasmtime(&wasmtime, &file, &pooling)));
+    }
+    compare(&servers);
+}
+
+/// Rounds of all servers in turn, so that a machine whose speed drifts treats them alike. The first is compared with
+/// the others.
+fn compare(servers: &[(&str, Served)]) {
+    for (_, server) in servers {
         first_200(server.address, Instant::now());
     }
     let mut figures: Vec<Vec<f64>> = vec![Vec::new(); servers.len()];
@@ -234,18 +286,18 @@ fn requests(dir: &Path, guest: &[u8]) {
             figures.push(load(server.address));
         }
     }
-    let wash = median(&mut figures[0]);
-    println!("| server | requests/s (median) | wash dev / this |\n| --- | ---: | ---: |");
+    let first = median(&mut figures[0]);
+    println!("| server | requests/s (median) | {} / this |\n| --- | ---: | ---: |", servers[0].0);
     for ((name, _), figures) in servers.iter().zip(&mut figures) {
         let figure = median(figures);
-        println!("| {name} | {figure:.0} | {:.2} |", wash / figure);
+        println!("| {name} | {figure:.0} | {:.2} |", first / figure);
     }
 }
 
 fn start(dir: &Path, guest: &[u8]) {
     println!("\nstart of the process to the first answer, {ROUNDS} starts each, milliseconds");
     println!("| what | median | this / wash dev up to date |\n| --- | ---: | ---: |");
-    let root = project(dir, guest);
+    let root = project(dir, "project", guest, "");
     let home = dir.join("cold");
     let cold: Vec<f64> = (0..ROUNDS)
         .map(|_| {

@@ -12,6 +12,7 @@ pub use wasmtime;
 
 mod context;
 mod error;
+mod feed;
 mod shell;
 
 mod doctor;

@@ -238,7 +238,7 @@ fn wit_fetch(skip_fetch: bool, locked: bool) -> WitFetch {
 
 /// Logs go to stderr; `more` are those who record them elsewhere.
 fn start_logging(ctx: &Context, level: LogLevel, more: Vec<BoxLayer>) {
-    use tracing_subscriber::filter::{FilterExt, filter_fn};
+    use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
     use tracing_subscriber::layer::{Layer, SubscriberExt};
     use tracing_subscriber::util::SubscriberInitExt;
     use tracing_subscriber::{EnvFilter, fmt, registry};
@@ -256,12 +256,16 @@ fn start_logging(ctx: &Context, level: LogLevel, more: Vec<BoxLayer>) {
         Some(text) => EnvFilter::builder().parse_lossy(text),
         None => EnvFilter::builder().parse_lossy(fallback),
     };
+    // Without the hint nothing could be skipped early: every line that any library would log at its lowest level
+    // would be made and then thrown away, several for each request.
+    let most = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
+    let no_secrets = filter_fn(has_no_secrets).with_max_level_hint(most);
     let shown = fmt::layer()
         .with_writer(anstream::stderr)
         .with_target(ctx.verbose)
         .with_file(ctx.verbose)
         .with_line_number(ctx.verbose)
-        .with_filter(filter.and(filter_fn(has_no_secrets)))
+        .with_filter(filter.and(no_secrets))
         .boxed();
     let layers: Vec<BoxLayer> = std::iter::once(shown).chain(more).collect();
     // Fails only when a library user has set up logging before, which then stays.

@@ -97,6 +97,16 @@ impl Drop for Watcher {
     }
 }
 
+/// What came between two looks.
+#[derive(Default)]
+struct Round {
+    touched: HashSet<PathBuf>,
+    /// Whether there is a reason to look.
+    look: bool,
+    /// Who waits for it.
+    asked: Vec<oneshot::Sender<()>>,
+}
+
 struct Thread {
     scope: Scope,
     snapshot: Snapshot,
@@ -141,55 +151,84 @@ impl Thread {
                     Err(_) => return,
                 },
             };
-            let mut touched = HashSet::new();
-            let mut look = first.is_none();
-            let mut waiting = Vec::new();
+            let mut round = Round { look: first.is_none(), ..Round::default() };
             let begun = Instant::now();
             let mut next = first;
-            while let Some(message) = next {
-                match message {
-                    Message::Stop => return,
-                    Message::Touched(paths) => {
-                        let probe = self.probe.take_if(|probe| paths.contains(probe));
-                        look |= probe.is_none() || paths.len() > 1;
-                        // A folder that is itself named was made, moved or removed: the one of that
-                        // name may be another now, and must be listened to again.
-                        for path in &paths {
-                            self.listening_to.remove(path);
-                        }
-                        touched.extend(paths);
+            let mut in_change = false;
+            loop {
+                while let Some(message) = next {
+                    if matches!(message, Message::Stop) {
+                        return;
                     }
-                    Message::Overflow => {
-                        tracing::debug!("the system lost events; every file is read again");
-                        look = true;
-                        // What was lost may be that a folder is another one now.
-                        self.listening_to.clear();
-                        self.snapshot.distrust();
-                    }
-                    Message::Failed(error) => {
-                        self.give_up_events(&error);
-                        look = true;
-                    }
-                    Message::Scope(scope) => self.change_scope(scope),
-                    Message::LookNow(done) => {
-                        look = true;
-                        waiting.push(done);
-                        break;
-                    }
-                    Message::Fingerprint(root, answer) => {
-                        let _ = answer.send(self.snapshot.fingerprint(&root));
-                    }
-                    Message::ProbeOver => self.end_probe(),
+                    self.take(message, &mut round);
+                    // Who asks for a look is not kept waiting.
+                    let wait = round.look && (round.asked.is_empty() || in_change) && begun.elapsed() < BURST;
+                    next = if wait { inbox.recv_timeout(QUIET).ok() } else { None };
                 }
-                next = if look && begun.elapsed() < BURST { inbox.recv_timeout(QUIET).ok() } else { None };
+                // But for files that are being changed just now: half of them are no reason to build.
+                if round.asked.is_empty() || in_change {
+                    break;
+                }
+                if !self.finds_changes(&round.touched) {
+                    round.look = false;
+                    break;
+                }
+                in_change = true;
+                next = inbox.recv_timeout(QUIET).ok();
             }
-            if look {
-                self.look(&touched, true);
+            if round.look {
+                self.look(&round.touched, true);
             }
-            for done in waiting {
+            for done in round.asked {
                 let _ = done.send(());
             }
         }
+    }
+
+    fn take(&mut self, message: Message, round: &mut Round) {
+        match message {
+            Message::Stop => {}
+            Message::Touched(paths) => {
+                let probe = self.probe.take_if(|probe| paths.contains(probe));
+                round.look |= probe.is_none() || paths.len() > 1;
+                // A folder that is itself named was made, moved or removed: the one of that
+                // name may be another now, and must be listened to again.
+                for path in &paths {
+                    self.listening_to.remove(path);
+                }
+                round.touched.extend(paths);
+            }
+            Message::Overflow => {
+                tracing::debug!("the system lost events; every file is read again");
+                round.look = true;
+                // What was lost may be that a folder is another one now.
+                self.listening_to.clear();
+                self.snapshot.distrust();
+            }
+            Message::Failed(error) => {
+                self.give_up_events(&error);
+                round.look = true;
+            }
+            Message::Scope(scope) => self.change_scope(scope),
+            Message::LookNow(done) => {
+                round.look = true;
+                round.asked.push(done);
+            }
+            Message::Fingerprint(root, answer) => {
+                let _ = answer.send(self.snapshot.fingerprint(&root));
+            }
+            Message::ProbeOver => self.end_probe(),
+        }
+    }
+
+    /// Looks at everything; changes are for the next look to report.
+    fn finds_changes(&mut self, touched: &HashSet<PathBuf>) -> bool {
+        let now = self.look_and_listen(touched);
+        let found = !now.changes_since(&self.snapshot).is_empty();
+        if !found {
+            self.snapshot = now;
+        }
+        found
     }
 
     /// Looks at everything, listens to new folders, and reports the changes if `report`.

@@ -422,21 +422,22 @@ mod tests {
     use std::sync::Weak;
     use std::time::Duration;
 
-    use super::report::{Instances, Reporter, Showing, Watch};
+    use super::report::{Instances, Watch};
     use super::spec::{Image, ImageSpec, VolumeSpec};
     use super::*;
+    use crate::feed::{Reporter, Showing};
     use crate::host::builder::HostBuilder;
     use crate::oci::{ClientOptions, Credentials, Timing};
     use crate::runtime::observer::Observer;
 
     struct Quiet;
 
-    impl Reporter for Quiet {
+    impl Reporter<Report> for Quiet {
         fn report(&mut self, _: Report) {}
     }
 
     /// A node without an entrance, whose folders are below this one.
-    async fn node(folder: &std::path::Path) -> (Node, Showing, Arc<Instances>) {
+    async fn node(folder: &std::path::Path) -> (Node, Showing<Report>, Arc<Instances>) {
         let (feed, showing) = Feed::start(Box::new(Quiet)).unwrap();
         let instances = Arc::new(Instances::default());
         let observer: Arc<dyn Observer> = Arc::new(Watch::new(feed.clone(), instances.clone()));

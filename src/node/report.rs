@@ -1,20 +1,15 @@
 //! What a host tells, and the way it takes from the threads that serve to whoever shows it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
-use std::thread;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::host::access::Access;
 use crate::progress::{Busy, Progress};
 use crate::runtime::observer::{Fault, InstanceChange, NetworkNotice, Observer, Output, RequestRecord, ServiceRecord};
 use crate::runtime::workload::WorkloadId;
-
-/// So many lines may wait to be shown. A terminal or a log that is slower than the requests must not
-/// slow them down; what does not fit is counted instead.
-const QUEUE: usize = 4096;
 
 /// Something that happened on the host.
 #[derive(Debug)]
@@ -78,72 +73,8 @@ pub enum SchedulerState {
     Unreachable { reason: String },
 }
 
-/// Shows reports. Called on a thread of its own, one report at a time.
-pub trait Reporter: Send {
-    /// Shows one report.
-    fn report(&mut self, report: Report);
-}
-
-/// Takes reports from everywhere and hands them to the reporter in order. Cheap to clone.
-#[derive(Clone)]
-pub struct Feed {
-    queue: mpsc::SyncSender<Item>,
-    not_shown: Arc<AtomicU64>,
-}
-
-enum Item {
-    Report(Box<Report>),
-    /// Nothing is shown after this.
-    End,
-}
-
-/// The thread that shows reports.
-pub struct Showing {
-    queue: mpsc::SyncSender<Item>,
-    thread: thread::JoinHandle<()>,
-}
-
-impl Feed {
-    /// Starts to show.
-    pub fn start(mut reporter: Box<dyn Reporter>) -> Result<(Feed, Showing)> {
-        let (queue, waiting) = mpsc::sync_channel::<Item>(QUEUE);
-        let not_shown = Arc::new(AtomicU64::new(0));
-        let counter = not_shown.clone();
-        let thread = thread::Builder::new()
-            .name("wash-report".into())
-            .spawn(move || {
-                while let Ok(Item::Report(report)) = waiting.recv() {
-                    reporter.report(*report);
-                    match counter.swap(0, Ordering::Relaxed) {
-                        0 => {}
-                        lines => reporter.report(Report::NotShown { lines }),
-                    }
-                }
-            })
-            .map_err(|error| Error::caused_by("cannot start a thread", &error))?;
-        Ok((Feed { queue: queue.clone(), not_shown }, Showing { queue, thread }))
-    }
-
-    /// Tells something that must not get lost. May wait for a slow reader.
-    pub fn tell(&self, report: Report) {
-        let _ = self.queue.send(Item::Report(Box::new(report)));
-    }
-
-    /// Tells something that is only counted when too much waits to be shown. Never waits.
-    pub fn try_tell(&self, report: Report) {
-        if self.queue.try_send(Item::Report(Box::new(report))).is_err() {
-            self.not_shown.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Showing {
-    /// Shows what has been told so far, and nothing after it.
-    pub fn finish(self) {
-        let _ = self.queue.send(Item::End);
-        let _ = self.thread.join();
-    }
-}
+/// Takes reports of the host.
+pub type Feed = crate::feed::Feed<Report>;
 
 /// For pulls: what is odd about them is told.
 impl Progress for Feed {

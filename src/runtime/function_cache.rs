@@ -8,9 +8,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
+use std::time::Duration;
 
 use wasmtime::CacheStore;
 
@@ -18,6 +19,10 @@ use wasmtime::CacheStore;
 const MAX_BYTES: u64 = 512 << 20;
 /// Small functions are compiled faster than they are looked up.
 const MIN_ENTRY: usize = 64;
+/// How the names of files begin that are being written.
+const PART: &str = ".part-";
+/// No file takes this long to be written.
+const WRITTEN_BY_THEN: Duration = Duration::from_secs(600);
 const MAGIC: &[u8; 8] = b"washfn01";
 
 /// The store behind the engine's incremental compilation.
@@ -69,7 +74,9 @@ impl FunctionCache {
         use std::io::Write;
         let Some(dir) = self.file.parent() else { return Ok(()) };
         fs::create_dir_all(dir)?;
-        let mut file = std::io::BufWriter::new(tempfile::NamedTempFile::new_in(dir)?);
+        remove_leftovers(dir);
+        let file = tempfile::Builder::new().prefix(PART).tempfile_in(dir)?;
+        let mut file = std::io::BufWriter::new(file);
         file.write_all(MAGIC)?;
         {
             let Ok(entries) = self.entries().read() else { return Ok(()) };
@@ -82,6 +89,18 @@ impl FunctionCache {
         }
         file.into_inner().map_err(|error| error.into_error())?.persist(&self.file)?;
         Ok(())
+    }
+}
+
+/// Removes what processes that ended while they wrote have left.
+fn remove_leftovers(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let is_part = entry.file_name().to_string_lossy().starts_with(PART);
+        let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
+        if is_part && age.is_some_and(|age| age > WRITTEN_BY_THEN) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -131,6 +150,22 @@ mod tests {
         first.write().unwrap();
         let second = FunctionCache::open(dir.path().to_path_buf());
         assert_eq!(second.get(b"key").as_deref(), Some(&[7; 100][..]));
+    }
+
+    #[test]
+    fn what_an_ended_process_left_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (dir.path().join(".part-old"), dir.path().join(".part-new"));
+        for file in [&old, &new] {
+            fs::write(file, b"half").unwrap();
+        }
+        let hours_ago = std::time::SystemTime::now() - Duration::from_secs(7200);
+        fs::File::options().write(true).open(&old).unwrap().set_modified(hours_ago).unwrap();
+        let cache = FunctionCache::open(dir.path().to_path_buf());
+        assert!(cache.insert(b"key", vec![7; 100]));
+        cache.write().unwrap();
+        assert!(!old.exists(), "nobody writes it any more");
+        assert!(new.exists(), "somebody may be writing it");
     }
 
     #[test]

@@ -94,18 +94,24 @@ impl Shell {
         self.stdout(text);
     }
 
-    /// Prints one event of a running command; only in JSON mode.
-    pub fn event<T: Serialize>(&self, event: &T) {
-        if self.format == Format::Json {
-            self.answered.store(true, Ordering::Relaxed);
-            match serde_json::to_string(&Versioned { schema_version: SCHEMA_VERSION, command: None, body: event }) {
-                Ok(line) => self.stdout(&line),
-                Err(error) => self.warning(&format!("an event could not be written as JSON: {error}")),
+    /// One event of a running command as a line, for [`Shell::events`]. `None`: it could not be written, which is said.
+    pub fn event_line<T: Serialize>(&self, event: &T) -> Option<String> {
+        match serde_json::to_string(&Versioned { schema_version: SCHEMA_VERSION, command: None, body: event }) {
+            Ok(line) => Some(line),
+            Err(error) => {
+                self.warning(&format!("an event could not be written as JSON: {error}"));
+                None
             }
         }
     }
 
-    /// Prints a line of the conversation as it is.
+    /// Prints events of a running command, each a line.
+    pub fn events(&self, lines: &str) {
+        self.answered.store(true, Ordering::Relaxed);
+        self.stdout(lines);
+    }
+
+    /// Prints a line of the conversation as it is, or several.
     pub fn line(&self, line: &str) {
         self.stderr(line);
     }
@@ -209,6 +215,33 @@ impl Progress for Shell {
 
     fn transfer(&self, message: &str, total: u64) -> Transfer {
         if self.stderr_is_terminal { busy::show_transfer(&self.bars, message, total) } else { Transfer::hidden() }
+    }
+}
+
+/// Lines of the conversation, or events, that are collected to be written in one go.
+#[derive(Default)]
+pub struct Lines(String);
+
+impl Lines {
+    /// Adds a line, if there is one.
+    pub fn add(&mut self, line: Option<String>) {
+        let Some(line) = line else { return };
+        if !self.0.is_empty() {
+            self.0.push('\n');
+        }
+        self.0.push_str(&line);
+    }
+
+    /// Writes what there is: events in JSON mode, else lines of the conversation.
+    pub fn write(&mut self, shell: &Shell) {
+        if self.0.is_empty() {
+            return;
+        }
+        match shell.format() {
+            Format::Json => shell.events(&self.0),
+            Format::Text => shell.line(&self.0),
+        }
+        self.0.clear();
     }
 }
 

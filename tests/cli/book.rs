@@ -248,7 +248,7 @@ struct Running {
 
 impl Session {
     fn new(page: &'static str) -> Self {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::for_project();
         let text = std::fs::read_to_string(root().join(page)).expect("the page");
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|at| at.local_addr()).expect("a port").port();
         let mut replaced =
@@ -385,8 +385,6 @@ impl Session {
             .env("SHELL_STATE", &state)
             .env("WASH_DEV__ADDRESS", &self.replaced[0].1)
             .env("REPOSITORY", root())
-            // Packages of the guests are compiled once for all pages.
-            .env("CARGO_BUILD_BUILD_DIR", root().join("target/book"))
             .stdin(Stdio::null())
             .stdout(printed.try_clone().expect("a file"))
             .stderr(printed)

@@ -20,9 +20,14 @@ use wash::wasmtime::component::Linker;
 use crate::support::dev::{Answer, request};
 use crate::support::{PATIENCE, guests};
 
+/// An engine that takes machine code from other tests.
+fn engine() -> Engine {
+    Engine::builder().with_cache_dir(concat!(env!("CARGO_TARGET_TMPDIR"), "/embedded")).build().unwrap()
+}
+
 /// A host with a server on a free port.
 async fn host(router: impl Router) -> (Host, SocketAddr) {
-    host_on(Engine::builder().build().unwrap(), router).await
+    host_on(engine(), router).await
 }
 
 async fn host_on(engine: Engine, router: impl Router) -> (Host, SocketAddr) {

@@ -23,18 +23,62 @@ fn make(template: &str) -> Made {
 }
 
 fn make_that_exports(template: &str, export: &str) -> Made {
-    let sandbox = Sandbox::new();
-    run(&mut sandbox.wash(["new", template, "--name", "my-app", "--offline"])).expect_code(0);
-    let root = sandbox.path().join("my-app");
-    assert_renamed(&root, template);
-    let report = run(&mut sandbox.wash(["build", "-C", "my-app", "-o", "json"])).expect_code(0).json();
+    let made = new(template);
+    let report = run(&mut made.sandbox.wash(["build", "-C", "my-app", "-o", "json"])).expect_code(0).json();
     assert_eq!(report["name"], "my-app", "{report}");
     assert_eq!(report["kind"], "component", "{report}");
     let exports = report["exports"].to_string();
     assert!(exports.contains(export), "{exports}");
     let path = PathBuf::from(report["path"].as_str().unwrap());
     assert_eq!(report["size"].as_u64().unwrap(), std::fs::metadata(&path).unwrap().len());
+    made
+}
+
+/// `wash new TEMPLATE --name my-app` for `wash dev`, which builds as well. What npm installs, 20,000 files, comes from
+/// another test; [`make`] leaves that to wash.
+fn create(template: &str) -> Made {
+    let made = new(template);
+    if made.root.join("package-lock.json").exists() {
+        link_packages(&made.root);
+    }
+    made
+}
+
+/// `wash new TEMPLATE --name my-app`.
+fn new(template: &str) -> Made {
+    let sandbox = Sandbox::for_project();
+    run(&mut sandbox.wash(["new", template, "--name", "my-app", "--offline"])).expect_code(0);
+    let root = sandbox.path().join("my-app");
+    assert_renamed(&root, template);
     Made { sandbox, root }
+}
+
+/// Puts the packages of the folder's lock file there, which are installed once for all tests.
+fn link_packages(folder: &Path) {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+    let lock = std::fs::read(folder.join("package-lock.json")).unwrap();
+    let mut hasher = DefaultHasher::new();
+    lock.hash(&mut hasher);
+    let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("npm/{:x}", hasher.finish()));
+    std::fs::create_dir_all(&shared).unwrap();
+    let turn = std::fs::File::create(shared.join("turn")).unwrap();
+    turn.lock().unwrap();
+    let tool = |program: &str, args: &[&str], folder: &Path| {
+        let ended = run(Command::new(program).args(args).current_dir(folder));
+        assert_eq!(ended.code, 0, "{program} {args:?}: {}{}", ended.stdout, ended.stderr);
+    };
+    if !shared.join("complete").exists() {
+        for file in ["package.json", "package-lock.json"] {
+            std::fs::copy(folder.join(file), shared.join(file)).unwrap();
+        }
+        tool("npm", &["ci"], &shared);
+        std::fs::write(shared.join("complete"), "").unwrap();
+    }
+    let modules = shared.join("node_modules");
+    tool("cp", &["-al", modules.to_str().unwrap(), "."], folder);
+    // Not older than the lock file: nothing has to be installed.
+    tool("touch", &["node_modules/.package-lock.json"], folder);
 }
 
 /// No file speaks of the template's name any more.
@@ -131,11 +175,6 @@ fn http_hello_world() {
 }
 
 #[test]
-fn http_hello_world_hono() {
-    hello_world("http-hello-world-hono", "dist/my_app.wasm");
-}
-
-#[test]
 fn http_hello_world_fetch() {
     hello_world("http-hello-world-fetch", "dist/my_app.wasm");
 }
@@ -166,7 +205,7 @@ fn allow_loopback(made: &Made, port: u16) {
 fn http_client_typescript() {
     let upstream = Upstream::start();
     let port = upstream.port();
-    let made = make("http-client-typescript");
+    let made = create("http-client-typescript");
     allow_loopback(&made, port);
     let dev = made.dev();
     let url = format!("http://127.0.0.1:{port}");
@@ -253,8 +292,7 @@ fn http_handler() {
     dev.stop();
 }
 
-fn key_value(template: &str, component: &str) {
-    let made = make(template);
+fn key_value(made: &Made, component: &str) {
     let dev = made.dev();
     assert!(dev.get("/").body.contains("/kv"), "usage");
     // In `wasmtime serve` each instance has a store of its own, so that only an empty one compares.
@@ -277,17 +315,17 @@ fn key_value(template: &str, component: &str) {
 
 #[test]
 fn http_kv_handler() {
-    key_value("http-kv-handler", "target/wasm32-wasip2/release/my_app.wasm");
+    key_value(&make("http-kv-handler"), "target/wasm32-wasip2/release/my_app.wasm");
 }
 
 #[test]
 fn http_kv_handler_hono() {
-    key_value("http-kv-handler-hono", "dist/my_app.wasm");
+    key_value(&create("http-kv-handler-hono"), "dist/my_app.wasm");
 }
 
 #[test]
 fn http_handler_hono() {
-    let made = make("http-handler-hono");
+    let made = create("http-handler-hono");
     let dev = made.dev();
     assert!(dev.get("/").body.contains("/items"), "usage");
     let second = r#"{"id":2,"title":"serve it","done":false}"#;
@@ -307,7 +345,7 @@ fn http_handler_hono() {
 
 #[test]
 fn http_filesystem_handler_hono() {
-    let made = make("http-filesystem-handler-hono");
+    let made = create("http-filesystem-handler-hono");
     let dev = made.dev();
     assert!(dev.get("/").body.contains("/files"), "usage");
     assert_eq!(dev.get("/files"), answer(200, r#"["hello.txt"]"#));
@@ -328,7 +366,7 @@ fn http_filesystem_handler_hono() {
 
 #[test]
 fn http_logging_handler_hono() {
-    let made = make("http-logging-handler-hono");
+    let made = create("http-logging-handler-hono");
     let mut dev = made.dev();
     assert!(dev.get("/").body.contains("/log/{level}"), "usage");
     assert_eq!(dev.send("POST", "/log/warn", "the kettle is hot").status, 204);
@@ -345,7 +383,7 @@ fn http_logging_handler_hono() {
 
 #[test]
 fn http_blobstore_handler_hono() {
-    let made = make("http-blobstore-handler-hono");
+    let made = create("http-blobstore-handler-hono");
     let dev = made.dev();
     assert!(dev.get("/").body.contains("/blobs"), "usage");
     assert_eq!(dev.get("/blobs/cat").status, 404);
@@ -362,16 +400,15 @@ fn http_blobstore_handler_hono() {
 
 #[test]
 fn http_api_with_distributed_workloads() {
-    tasks("http-api-with-distributed-workloads");
+    tasks(&make("http-api-with-distributed-workloads"));
 }
 
 #[test]
 fn http_api_with_distributed_workloads_typescript() {
-    tasks("http-api-with-distributed-workloads-typescript");
+    tasks(&create("http-api-with-distributed-workloads-typescript"));
 }
 
-fn tasks(template: &str) {
-    let made = make(template);
+fn tasks(made: &Made) {
     let dev = made.dev();
     assert!(dev.get("/").body.contains("/task"), "usage");
     assert_eq!(dev.send("POST", "/task", "hello world").body.trim(), "h3110 w0r1d");
@@ -415,7 +452,7 @@ fn cron_service() {
 
 #[test]
 fn service_tcp_echo() {
-    let made = make("service-tcp-echo");
+    let made = create("service-tcp-echo");
     let dev = made.dev();
     assert!(dev.get("/").body.contains("/count"), "usage");
     for (text, expected) in [
@@ -432,7 +469,9 @@ fn service_tcp_echo() {
 
 #[test]
 fn an_edit_of_a_rust_project_is_served() {
-    let made = make("http-hello-world");
+    // Compiled where everybody's is: in the project, which is watched.
+    let mut made = create("http-hello-world");
+    made.sandbox.keep_builds_in_projects();
     let mut dev = made.dev();
     let source = made.root.join("src/lib.rs");
     let text = std::fs::read_to_string(&source).unwrap();
@@ -448,10 +487,11 @@ fn an_edit_of_a_rust_project_is_served() {
 }
 
 #[test]
-fn an_edit_of_a_typescript_project_is_served() {
-    let made = make("http-hello-world-hono");
-    let mut dev = made.dev();
-    dev.patience = TOOLCHAIN_PATIENCE;
+fn http_hello_world_hono_and_an_edit_of_it() {
+    let made = create("http-hello-world-hono");
+    let dev = made.dev();
+    assert_eq!(dev.get("/"), answer(200, "Hello from wash!\n"));
+    assert_eq!(dev.get("/nowhere"), answer(404, "Not found\n"));
     let source = made.root.join("src/index.ts");
     let text = std::fs::read_to_string(&source).unwrap();
     assert!(text.contains("Hello from wash!"), "{text}");

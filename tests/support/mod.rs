@@ -40,6 +40,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A home, a cache and a working folder of its own.
 pub struct Sandbox {
     dir: tempfile::TempDir,
+    /// Where cargo keeps the compiled packages of projects; `None`: in the project, as for everybody.
+    builds: Option<PathBuf>,
 }
 
 impl Sandbox {
@@ -48,7 +50,38 @@ impl Sandbox {
         for folder in ["home", "work"] {
             std::fs::create_dir(dir.path().join(folder)).expect("a folder in the sandbox");
         }
-        Sandbox { dir }
+        let sandbox = Sandbox { dir, builds: None };
+        sandbox.share_with_other_tests("code");
+        sandbox
+    }
+
+    /// For a real project: its packages, and the functions of the interpreter inside of its component, are compiled
+    /// once for all tests that have them.
+    pub fn for_project() -> Self {
+        let mut sandbox = Sandbox::new();
+        sandbox.share_with_other_tests("functions");
+        sandbox.builds = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages"));
+        sandbox
+    }
+
+    /// Takes back that the packages are kept elsewhere.
+    pub fn keep_builds_in_projects(&mut self) {
+        self.builds = None;
+    }
+
+    /// Lets the sandbox have the machine code that other tests compiled: the same guests are compiled by hundreds
+    /// of them. It is found by what it was compiled from and by the binary that did.
+    fn share_with_other_tests(&self, cache: &str) {
+        #[cfg(unix)]
+        {
+            let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("engine").join(cache);
+            std::fs::create_dir_all(&shared).expect("a folder for machine code");
+            let engine = self.dir.path().join("home/cache/wash/engine");
+            std::fs::create_dir_all(&engine).expect("a folder in the sandbox");
+            std::os::unix::fs::symlink(shared, engine.join(cache)).expect("a link in the sandbox");
+        }
+        #[cfg(not(unix))]
+        let _ = cache;
     }
 
     /// The folder in which `wash` is run.
@@ -85,6 +118,9 @@ impl Sandbox {
             .env("NO_COLOR", "1")
             .env_remove("CARGO_TARGET_DIR")
             .env_remove("RUSTFLAGS");
+        if let Some(builds) = &self.builds {
+            command.env("CARGO_BUILD_BUILD_DIR", builds);
+        }
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
             // What cargo and nextest set for the test itself must not reach the guests' toolchains.

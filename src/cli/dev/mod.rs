@@ -15,9 +15,10 @@ use crate::console;
 use crate::console::journal::Journal;
 use crate::console::recorder::Recorder;
 use crate::context::Context;
-use crate::dev::report::{Feed, Report, Reporter};
+use crate::dev::report::{Feed, Report};
 use crate::dev::{self, Command, Options};
 use crate::error::{Error, Result};
+use crate::feed::Reporter;
 use crate::project;
 use crate::runtime::observer::Both;
 use crate::shell::Format;
@@ -151,10 +152,18 @@ struct Noted {
     show: show::Show,
 }
 
-impl Reporter for Noted {
+impl Reporter<Report> for Noted {
     fn report(&mut self, report: Report) {
         self.journal.note(&report);
         self.show.report(report);
+    }
+
+    fn not_shown(&mut self, lines: u64) {
+        self.show.not_shown(lines);
+    }
+
+    fn flush(&mut self) {
+        self.show.flush();
     }
 }
 

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::keys;
 use crate::component::Description;
-use crate::dev::report::{Report, Reporter, Swap};
+use crate::dev::report::{Report, Swap};
+use crate::feed::Reporter;
 use crate::progress::{Busy, Progress};
 use crate::runtime::fault;
 use crate::runtime::observer::{CallId, Level, Output, RequestRecord, ServiceRecord, ServiceState, Stream};
-use crate::shell::{DIM, Format, Shell, error_document, human_size};
+use crate::shell::{DIM, Format, Lines, Shell, error_document, human_size};
 
 /// Shows reports.
 pub struct Show {
@@ -24,11 +25,13 @@ pub struct Show {
     keys: bool,
     /// What takes a moment now, e.g. compiling a large component.
     busy: Option<Busy>,
+    /// Lines that are written together: under a load each write would cost as much as a request.
+    waiting: Lines,
 }
 
 impl Show {
     pub fn new(shell: Arc<Shell>, open: bool, keys: bool) -> Self {
-        Show { shell, url: keys::Url::default(), open, keys, busy: None }
+        Show { shell, url: keys::Url::default(), open, keys, busy: None, waiting: Lines::default() }
     }
 
     /// Where the loop listens, once it does.
@@ -41,20 +44,26 @@ impl Show {
     }
 }
 
-impl Reporter for Show {
+impl Reporter<Report> for Show {
     fn report(&mut self, report: Report) {
         if let Report::Listening { url, .. } = &report {
             *self.url.lock().unwrap_or_else(PoisonError::into_inner) = Some(url.clone());
         }
         let ready = matches!(report, Report::Ready(_));
         if let Some(message) = busy_with(&report) {
+            self.flush();
             // The one before ends first: a spinner at a time.
             self.busy = None;
             self.busy = message.map(|message| self.shell.busy(&message));
         }
-        match self.shell.format() {
-            Format::Json => self.shell.event(&event(&report)),
-            Format::Text => self.text(&report),
+        match (self.shell.format(), &report) {
+            (Format::Json, _) => self.waiting.add(self.shell.event_line(&event(&report))),
+            (Format::Text, Report::Request(request)) => self.waiting.add(Some(request_line(request))),
+            (Format::Text, Report::Output(output)) => self.waiting.add(Some(output_line(output))),
+            (Format::Text, _) => {
+                self.flush();
+                self.text(&report);
+            }
         }
         if ready
             && std::mem::take(&mut self.open)
@@ -62,6 +71,14 @@ impl Reporter for Show {
         {
             keys::open_browser(&self.shell, &url);
         }
+    }
+
+    fn not_shown(&mut self, lines: u64) {
+        self.report(Report::NotShown { lines });
+    }
+
+    fn flush(&mut self) {
+        self.waiting.write(&self.shell);
     }
 }
 
@@ -109,8 +126,8 @@ impl Show {
                 shell.problem(error);
                 shell.hint("the settings before stay in force; fix the error and save");
             }
-            Report::Request(request) => shell.line(&request_line(request)),
-            Report::Output(output) => shell.line(&output_line(output)),
+            // They are collected, see above.
+            Report::Request(_) | Report::Output(_) => {}
             Report::Fault(fault) => {
                 let style = AnsiColor::Red.on_default();
                 shell.line(&format!("{style}{}{style:#}", fault::render(fault)));

@@ -5,42 +5,54 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::feed::Reporter;
 use crate::host::access::Access;
-use crate::node::report::{Report, Reporter, SchedulerState};
+use crate::node::report::{Report, SchedulerState};
 use crate::progress::Progress;
 use crate::runtime::fault;
 use crate::runtime::observer::{CallId, Level, Output, ServiceState, Stream};
 use crate::runtime::workload::WorkloadId;
-use crate::shell::{DIM, Format, Shell, error_document, human_size};
+use crate::shell::{DIM, Format, Lines, Shell, error_document, human_size};
 
 /// Shows reports.
 pub struct Show {
     shell: Arc<Shell>,
+    /// Lines that are written together: under a load each write would cost as much as a request.
+    waiting: Lines,
 }
 
 impl Show {
     pub fn new(shell: Arc<Shell>) -> Self {
-        Show { shell }
+        Show { shell, waiting: Lines::default() }
     }
 }
 
-impl Reporter for Show {
+impl Reporter<Report> for Show {
     fn report(&mut self, report: Report) {
-        match self.shell.format() {
-            Format::Json => self.json(&report),
-            Format::Text => self.text(&report),
+        match (self.shell.format(), &report) {
+            (Format::Json, _) => self.waiting.add(event(&report).and_then(|event| self.shell.event_line(&event))),
+            (Format::Text, Report::Request(access)) => self.waiting.add(Some(access_line(access))),
+            (Format::Text, Report::Output { workload, output }) => {
+                let line = format!("{}/{} {}", workload, output.component, printable(&output_text(output)));
+                self.waiting.add(Some(line));
+            }
+            (Format::Text, _) => {
+                self.flush();
+                self.text(&report);
+            }
         }
+    }
+
+    fn not_shown(&mut self, lines: u64) {
+        self.report(Report::NotShown { lines });
+    }
+
+    fn flush(&mut self) {
+        self.waiting.write(&self.shell);
     }
 }
 
 impl Show {
-    /// What people have to know is on stderr in this mode, too: warnings and errors.
-    fn json(&self, report: &Report) {
-        if let Some(event) = event(report) {
-            self.shell.event(&event);
-        }
-    }
-
     fn text(&self, report: &Report) {
         let shell = &*self.shell;
         match report {
@@ -97,10 +109,8 @@ impl Show {
             }
             Report::Stopping { workload_id } => shell.status("Stopping", workload_id),
             Report::Stopped { workload_id } => shell.status("Stopped", workload_id),
-            Report::Request(access) => shell.line(&access_line(access)),
-            Report::Output { workload, output } => {
-                shell.line(&format!("{}/{} {}", workload, output.component, printable(&output_text(output))));
-            }
+            // They are collected, see above.
+            Report::Request(_) | Report::Output { .. } => {}
             Report::Fault { workload, fault } => {
                 shell.line(&format!("{workload}: {}", fault::render(fault)));
             }
