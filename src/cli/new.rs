@@ -129,7 +129,7 @@ async fn decide(ctx: &Context, args: &Args, stop: &mut Stop) -> Result<(Source, 
     let name = args.name.as_deref().map(Name::parse).transpose()?;
     let Some(typed) = &args.source else {
         if !ctx.interactive {
-            return Err(Error::usage("nothing was said of what to make")
+            return Err(Error::usage("no template was named")
                 .details(scaffold::list())
                 .hint("for example: wash new http-hello-world --name hello"));
         }

@@ -137,7 +137,7 @@ impl Journal {
                     story.problem = None;
                 }
             }
-            Report::BuildFailed { name, error, time } => {
+            Report::BuildFailed { name, error, time, .. } => {
                 let problem = Problem::of(error);
                 story.problem = Some(problem.clone());
                 let failed = Build::new(name, Outcome::Failed, milliseconds(*time));

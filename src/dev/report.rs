@@ -27,7 +27,7 @@ pub enum Report {
     /// A build ended well; `changed` says whether its component is another one.
     Built { name: String, path: PathBuf, description: Box<Description>, changed: bool, time: Duration },
     /// A build failed.
-    BuildFailed { name: String, error: Error, time: Duration },
+    BuildFailed { name: String, error: Error, time: Duration, still_serving: bool },
     /// A build was ended for a newer edit.
     BuildCancelled { name: String },
     /// A new version is compiled to machine code, linked and tried.

@@ -316,7 +316,8 @@ impl Session {
             None => Event::BuildCancelled(index),
             Some(Err(error)) => {
                 self.set_broken(&error);
-                self.feed.tell(Report::BuildFailed { name, error, time: took });
+                let still_serving = self.place.serving().is_some();
+                self.feed.tell(Report::BuildFailed { name, error, time: took, still_serving });
                 Event::BuildFailed { node: index, took }
             }
             Some(Ok(report)) => {

@@ -212,6 +212,14 @@ impl From<LinkReport> for Error {
             error =
                 error.hint("change the version in the component's WIT to the one the host provides, and build again");
         }
+        let differs =
+            |unmet: &Unmet| matches!(unmet.problem, Problem::MissingFunction { .. } | Problem::OtherSignature { .. });
+        if report.unmet.iter().any(differs) {
+            error = error.hint("compare the project's WIT with what wash provides: wash wit check");
+        }
+        if report.unmet.iter().any(|unmet| matches!(unmet.problem, Problem::UnknownInterface { .. })) {
+            error = error.hint("import one of those in the component's WIT instead, or remove the import");
+        }
         if report.unmet.iter().any(|unmet| matches!(unmet.problem, Problem::UnknownPackage)) {
             error = error
                 .hint("remove the import from the component's WIT, or compose the component with one that exports it");

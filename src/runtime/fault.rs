@@ -5,6 +5,8 @@ use std::sync::Arc;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 
+use super::exception;
+use super::lessons;
 use super::observer::{Fault, Frame};
 use super::stdio::LastWords;
 
@@ -22,13 +24,19 @@ pub fn describe(component: &Arc<str>, what: String, error: &wasmtime::Error, las
     };
     let frames = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
     if let Some(function) = endless_recursion(&frames) {
-        reason = format!("{reason}; `{function}` calls itself again and again");
+        reason = format!("the stack overflowed: `{function}` calls itself again and again");
     }
     let LastWords { stderr, call } = last;
     let stderr = match shared {
         Some(shared) if stderr.is_empty() => shared.stderr.to_vec(),
         _ => stderr,
     };
+    // How a language ends its program says nothing; why it did so is in what it wrote before.
+    if stopped_itself(error)
+        && let Some(words) = exception::told(&stderr)
+    {
+        reason = words;
+    }
     if shared.is_some_and(|shared| shared.several) {
         reason = format!("{reason} (it shared its instance with other requests, whose fault it may be)");
     }
@@ -52,6 +60,11 @@ impl std::fmt::Display for OfInstance {
 }
 
 impl std::error::Error for OfInstance {}
+
+/// Whether the guest ended on purpose, as languages do with what nobody catches.
+fn stopped_itself(error: &wasmtime::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Trap::UnreachableCodeReached)) || error.is::<wasmtime_wasi::I32Exit>()
+}
 
 /// What a trap means for somebody who wrote the component.
 fn trap_in_words(trap: Trap) -> String {
@@ -130,31 +143,89 @@ impl Frame {
             "dlmalloc",
             "_start",
             "__wasm",
+            "wasip2::",
+            "wasip3::",
+            "<wasip2::",
+            "<wasip3::",
+            // Go.
+            "runtime.",
+            "wasm_export_",
+            "_rt0_",
+            // Python, and the engine of JavaScript.
+            "Py",
+            "_Py",
+            "wit_dylib_",
+            // Exported functions as the world names them; what they call stands above.
+            "wasi:",
+            "wasi_http_incoming_handler_",
+            "JS::",
+            "js::",
         ];
-        PREFIXES.iter().any(|prefix| self.function.starts_with(prefix))
+        self.is_unnamed() || PREFIXES.iter().any(|prefix| self.function.starts_with(prefix))
+    }
+
+    /// The shims between the modules of a component have no names.
+    fn is_unnamed(&self) -> bool {
+        self.location.is_none() && self.function.starts_with("function ")
     }
 }
 
-/// One block of text for terminals and plain pages.
+/// One block of text for plain pages and logs.
 pub fn render(fault: &Fault) -> String {
-    let mut text = format!("{} failed in {}: {}", fault.what, fault.component, fault.reason);
-    let own: Vec<&Frame> = fault.frames.iter().filter(|frame| !frame.is_plumbing()).collect();
-    let folded = fault.frames.len() - own.len();
-    for frame in own.iter().take(12) {
-        text.push_str(&format!("\n    at {}", frame.function));
-        if let Some(location) = &frame.location {
-            text.push_str(&format!(" ({location})"));
-        }
-    }
-    let hidden = folded + own.len().saturating_sub(12);
-    if hidden > 0 {
-        text.push_str(&format!("\n    … {hidden} more of the language's runtime"));
-    }
+    let mut text = head(fault);
     if !fault.stderr.is_empty() {
         text.push_str("\n  the component's last lines on stderr:");
         for line in &fault.stderr {
             text.push_str(&format!("\n    | {line}"));
         }
     }
+    text + &tail(fault)
+}
+
+/// The same for a terminal, on which the guest's lines have just been shown: where the reason is in
+/// them, they are not repeated.
+pub fn render_below_output(fault: &Fault) -> String {
+    let is_said = exception::told(&fault.stderr).is_some_and(|words| fault.reason.starts_with(&words));
+    if is_said { head(fault) + &tail(fault) } else { render(fault) }
+}
+
+/// What failed, why, and where in the source.
+fn head(fault: &Fault) -> String {
+    const SHOWN: usize = 12;
+    let mut text = format!("{} failed in {}: {}", fault.what, fault.component, fault.reason);
+    let mut own: Vec<&Frame> = fault.frames.iter().filter(|frame| !frame.is_plumbing()).collect();
+    if own.is_empty() {
+        // All of it may have become part of the function that the host calls.
+        own.extend(fault.frames.iter().filter(|frame| frame.function.starts_with("wasi")));
+    }
+    if own.is_empty() {
+        // A component without names; what it has are numbers.
+        own.extend(fault.frames.iter().filter(|frame| frame.is_unnamed()));
+    }
+    let folded = fault.frames.len() - own.len();
+    let mut own = own.chunk_by(|one, next| one == next);
+    for same in own.by_ref().take(SHOWN) {
+        text.push_str(&format!("\n    at {}", same[0].function));
+        if let Some(location) = &same[0].location {
+            text.push_str(&format!(" ({location})"));
+        }
+        if same.len() > 1 {
+            text.push_str(&format!(", {} times", same.len()));
+        }
+    }
+    if let hidden @ 1.. = own.map(<[_]>::len).sum() {
+        text.push_str(&format!("\n    … {hidden} more"));
+    }
+    if folded > 0 {
+        text.push_str(&format!("\n    … {folded} more of the language's runtime"));
+    }
     text
+}
+
+/// What it means and what to do, where that is known.
+fn tail(fault: &Fault) -> String {
+    match lessons::of(fault) {
+        Some(lesson) => format!("\n  {}\n  hint: {}", lesson.means, lesson.next),
+        None => String::new(),
+    }
 }

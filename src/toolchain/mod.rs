@@ -22,7 +22,6 @@ mod artifact;
 mod checks;
 mod dependencies;
 mod diagnosis;
-mod hints;
 mod job;
 mod lessons;
 mod process;

@@ -9,6 +9,7 @@
 //!
 //! - `<!-- first: COMMANDS -->` is run before the block, and may have several lines: an edit of a file.
 //! - `<!-- meanwhile: COMMANDS -->` is run while the block's server runs: what the page shows it answering.
+//! - `<!-- printed by the server -->`: the block below is text that the block's server prints after that.
 //! - `<!-- not run: REASON -->`: [`REASONS`] are the only ones.
 
 use std::fmt::Write as _;
@@ -54,6 +55,7 @@ pages! {
     dev_loop: "docs/dev-loop.md",
     doctor: "docs/doctor.md",
     embedding: "docs/embedding.md",
+    first_day: "docs/first-day.md",
     guide_c: "docs/guides/c.md",
     guide_go: "docs/guides/go.md",
     guide_python: "docs/guides/python.md",
@@ -94,6 +96,9 @@ fn the_table_of_contents_has_every_page_and_links_lead_somewhere() {
             let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target = if path.is_empty() { root().join(&page) } else { root().join(folder).join(path) };
             assert!(target.exists(), "{page} links to {link}, which is not there");
+            // mdBook makes no page of what is not below `docs`.
+            let in_book = target.canonicalize().unwrap().starts_with(root().join("docs").canonicalize().unwrap());
+            assert!(in_book || page == "README.md", "{page} links to {link}, which is not in the book");
             if !anchor.is_empty() && target.extension().is_some_and(|kind| kind == "md") {
                 let headings = anchors(&std::fs::read_to_string(&target).unwrap());
                 assert!(headings.iter().any(|heading| heading == anchor), "{page} links to {link}: {headings:?}");
@@ -154,6 +159,9 @@ struct Block {
     meanwhile: Option<String>,
     not_run: Option<String>,
     commands: Vec<Shown>,
+    /// Whether it is what a server prints, and what.
+    of_server: bool,
+    printed: Vec<String>,
 }
 
 /// A command, and what the page shows of its output.
@@ -166,7 +174,7 @@ struct Shown {
 
 impl Block {
     fn is_run(&self) -> bool {
-        !self.commands.is_empty()
+        !self.commands.is_empty() || !self.printed.is_empty()
     }
 }
 
@@ -189,6 +197,8 @@ fn blocks(text: &str) -> Vec<Block> {
                 next.meanwhile = Some(commands.trim().to_string());
             } else if let Some(reason) = comment.strip_prefix("not run:") {
                 next.not_run = Some(reason.trim().to_string());
+            } else if comment == "printed by the server" {
+                next.of_server = true;
             }
         } else if let Some(kind) = line.trim_start().strip_prefix("```") {
             let body = lines.by_ref().take_while(|(_, line)| !line.trim_start().starts_with("```"));
@@ -220,6 +230,7 @@ fn blocks(text: &str) -> Vec<Block> {
                         }
                     }
                 }
+                "text" if block.of_server => block.printed = body.iter().map(|(_, line)| line.to_string()).collect(),
                 _ => {}
             }
             found.push(block);
@@ -256,9 +267,11 @@ impl Session {
         if text.contains("/target/guests/") {
             guests::probe();
         }
-        let registry = text.contains("ghcr.io").then(Registry::open);
-        if let Some(registry) = &registry {
-            replaced.push(("ghcr.io", registry.host().to_string()));
+        let named = ["ghcr.io", "localhost:5000"].into_iter().find(|host| text.contains(&format!("push {host}/")));
+        let named = named.or(text.contains("ghcr.io").then_some("ghcr.io"));
+        let registry = named.map(|_| Registry::open());
+        if let (Some(registry), Some(named)) = (&registry, named) {
+            replaced.push((named, registry.host().to_string()));
         }
         let bin = sandbox.path().join("../bin");
         std::fs::create_dir(&bin).expect("a folder");
@@ -279,6 +292,9 @@ impl Session {
                 for first in &block.first {
                     self.run(block.line, first, &[]);
                 }
+            }
+            if !block.printed.is_empty() {
+                self.prints(block.line, &block.printed);
             }
             for shown in &block.commands {
                 if shown.command.starts_with("wasmtime ") && std::env::var_os("WASH_TEST_WASMTIME").is_none() {
@@ -317,6 +333,10 @@ impl Session {
                 return;
             }
             // What a page shows failing ends its output with the error.
+            // Without a command it is a question of usage, and answered.
+            if command == "wash" && missing.is_none() {
+                return;
+            }
             let fails_as_shown = output.iter().any(|line| line.starts_with("error:")) && !status.success();
             if fails_as_shown && missing.is_none() {
                 return;
@@ -340,19 +360,25 @@ impl Session {
         if let Some(meanwhile) = meanwhile {
             self.run(shown.line, meanwhile, &[]);
         }
-        let running = self.running.insert(Running { child, output });
-        let deadline = Instant::now() + PATIENCE;
+        self.running = Some(Running { child, output });
         let expected = if shown.output.is_empty() { vec!["Serving …http".to_string()] } else { shown.output.clone() };
+        self.prints(shown.line, &expected);
+    }
+
+    /// Waits until the server has printed this.
+    fn prints(&mut self, line: usize, expected: &[String]) {
+        let running = self.running.as_mut().unwrap_or_else(|| panic!("{}:{line}: no server runs", self.page));
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let printed = read(&running.output);
             let replaced = &self.replaced;
-            let missing = missing(replaced, &expected, &printed);
+            let missing = missing(replaced, expected, &printed);
             if missing.is_none() {
                 return;
             }
             let ended = running.child.try_wait().expect("a child");
             if ended.is_some() || Instant::now() > deadline {
-                panic!("{}:{}: not printed: {missing:?}\n--- printed:\n{printed}", self.page, shown.line);
+                panic!("{}:{line}: not printed: {missing:?}\n--- printed:\n{printed}", self.page);
             }
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -34,8 +34,7 @@ fn fetch(dev: &Dev, url: &str) -> String {
 
 #[track_caller]
 fn denied(dev: &mut Dev, words: &[&str]) -> serde_json::Value {
-    let event = dev.wait_for("network");
-    assert_eq!(event["denied"], true, "{event}");
+    let event = dev.wait_for_event("network", |event| event["denied"] == true);
     assert_eq!(event["component"], "probe");
     for word in words {
         assert!(event.to_string().contains(word), "{word} in {event}");

@@ -23,7 +23,17 @@ fn make(template: &str) -> Made {
 }
 
 fn make_that_exports(template: &str, export: &str) -> Made {
+    build(new(template), export)
+}
+
+/// The same with an edit before the build.
+fn make_edited(template: &str, edit: impl FnOnce(&Path)) -> Made {
     let made = new(template);
+    edit(&made.root);
+    build(made, "wasi:http/incoming-handler@0.2")
+}
+
+fn build(made: Made, export: &str) -> Made {
     let report = run(&mut made.sandbox.wash(["build", "-C", "my-app", "-o", "json"])).expect_code(0).json();
     assert_eq!(report["name"], "my-app", "{report}");
     assert_eq!(report["kind"], "component", "{report}");
@@ -159,6 +169,34 @@ fn answer(status: u16, body: &str) -> Answer {
 fn hello_world(template: &str, component: &str) {
     let made = make(template);
     let dev = made.dev();
+    hello_world_answers(&made, &dev, component);
+    dev.stop();
+}
+
+/// A project of the template that fails at `/throw`, with these lines in front of others.
+fn hello_world_that_throws(template: &str, file: &str, before: &str, lines: &str) -> Made {
+    make_edited(template, |root| {
+        let file = root.join(file);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(before), "{text}");
+        write(&file, text.replacen(before, &format!("{lines}{before}"), 1));
+    })
+}
+
+/// The reason of the failure, of which the runtime of the language does not speak.
+fn throws_in_its_own_words(dev: &mut Dev) -> String {
+    let answer = dev.get("/throw");
+    assert_eq!(answer.status, 500);
+    let reason = dev.wait_for("fault")["reason"].as_str().unwrap().to_string();
+    assert!(answer.body.contains(&reason), "{reason}: {}", answer.body);
+    let frames: Vec<&str> = answer.body.lines().filter(|line| line.starts_with("    at ")).collect();
+    for inner in ["runtime.", "Py", "wit_dylib"] {
+        assert!(!frames.iter().any(|frame| frame.contains(&format!("at {inner}"))), "{frames:?}");
+    }
+    reason
+}
+
+fn hello_world_answers(made: &Made, dev: &Dev, component: &str) {
     let peer = made.wasmtime(component, &[]);
     for (path, expected) in [("/", answer(200, "Hello from wash!\n")), ("/nowhere", answer(404, "Not found\n"))] {
         assert_eq!(dev.get(path), expected, "{path}");
@@ -166,7 +204,6 @@ fn hello_world(template: &str, component: &str) {
             assert_eq!(peer.get(path), expected, "{path} under wasmtime serve");
         }
     }
-    dev.stop();
 }
 
 #[test]
@@ -181,12 +218,23 @@ fn http_hello_world_fetch() {
 
 #[test]
 fn http_hello_world_python() {
-    hello_world("http-hello-world-python", "dist/my_app.wasm");
+    let throws = "        if path == \"/throw\":\n            raise ValueError(\"the till is empty\")\n";
+    let made = hello_world_that_throws("http-hello-world-python", "app.py", "        if isinstance(", throws);
+    let mut dev = made.dev();
+    hello_world_answers(&made, &dev, "dist/my_app.wasm");
+    assert_eq!(throws_in_its_own_words(&mut dev), "ValueError: the till is empty (app.py:18)");
+    dev.stop();
 }
 
 #[test]
 fn http_hello_world_go() {
-    hello_world("http-hello-world-go", "build/my-app.component.wasm");
+    let throws = "\tif path == \"/throw\" {\n\t\tpanic(\"the till is empty\")\n\t}\n";
+    let made = hello_world_that_throws("http-hello-world-go", "handler/handler.go", "\tif path == ", throws);
+    let mut dev = made.dev();
+    hello_world_answers(&made, &dev, "build/my-app.component.wasm");
+    let place = made.root.canonicalize().unwrap().join("handler/handler.go:17");
+    assert_eq!(throws_in_its_own_words(&mut dev), format!("panic: the till is empty ({})", place.display()));
+    dev.stop();
 }
 
 #[test]
@@ -495,7 +543,14 @@ fn http_hello_world_hono_and_an_edit_of_it() {
     let source = made.root.join("src/index.ts");
     let text = std::fs::read_to_string(&source).unwrap();
     assert!(text.contains("Hello from wash!"), "{text}");
-    write(&source, text.replace("Hello from wash!", "Edited!"));
+    let route = "app.get('/throw', () => {\n  throw new Error('the till is empty');\n});\n\napp.notFound(";
+    write(&source, text.replace("Hello from wash!", "Edited!").replace("app.notFound(", route));
     dev.answers("/", "Edited!\n");
+    // Hono catches what is thrown, answers and says it on stderr.
+    assert_eq!(dev.get("/throw"), answer(500, "Internal Server Error"));
+    let told = dev.wait_for_event("output", |event| event["stream"] == "stderr");
+    let line = told["line"].as_str().unwrap();
+    assert!(line.contains("the till is empty") && line.contains("index.js"), "{line}");
+    assert_eq!(dev.count("fault"), 0);
     dev.stop();
 }

@@ -11,8 +11,8 @@ use crate::component::Description;
 use crate::dev::report::{Report, Swap};
 use crate::feed::Reporter;
 use crate::progress::{Busy, Progress};
-use crate::runtime::fault;
 use crate::runtime::observer::{CallId, Level, Output, RequestRecord, ServiceRecord, ServiceState, Stream};
+use crate::runtime::{fault, lessons};
 use crate::shell::{DIM, Format, Lines, Shell, error_document, human_size};
 
 /// Shows reports.
@@ -108,7 +108,13 @@ impl Show {
                 let what = if *changed { sizes(description) } else { "the same component as before".into() };
                 shell.status("Built", &format!("{name} in {}: {what}", human_time(*time)));
             }
-            Report::BuildFailed { error, .. } => shell.problem(error),
+            Report::BuildFailed { error, still_serving, .. } => {
+                shell.problem(error);
+                shell.hint(match still_serving {
+                    true => "the version before goes on serving; fix the error and save",
+                    false => "fix the error and save",
+                });
+            }
             Report::BuildCancelled { name } => shell.status("Cancelled", &format!("{name}: a newer edit is there")),
             // Short as a rule; the spinner tells when it is not.
             Report::Preparing { .. } => {}
@@ -130,7 +136,7 @@ impl Show {
             Report::Request(_) | Report::Output(_) => {}
             Report::Fault(fault) => {
                 let style = AnsiColor::Red.on_default();
-                shell.line(&format!("{style}{}{style:#}", fault::render(fault)));
+                shell.line(&format!("{style}{}{style:#}", fault::render_below_output(fault)));
             }
             Report::Network(notice) => {
                 shell.warning(&printable(&format!("{}: {}", notice.component, notice.reason)));
@@ -332,8 +338,8 @@ fn event(report: &Report) -> Value {
             "event": "built", "project": name, "path": path, "changed": changed,
             "size": description.size, "digest": description.digest, "milliseconds": milliseconds(*time),
         }),
-        Report::BuildFailed { name, error, time } => json!({
-            "event": "build-failed", "project": name, "error": error_document(error),
+        Report::BuildFailed { name, error, time, still_serving } => json!({
+            "event": "build-failed", "project": name, "error": error_document(error), "still_serving": still_serving,
             "milliseconds": milliseconds(*time),
         }),
         Report::BuildCancelled { name } => json!({"event": "build-cancelled", "project": name}),
@@ -374,7 +380,9 @@ fn event(report: &Report) -> Value {
             "frames": fault.frames.iter()
                 .map(|frame| json!({"function": frame.function, "location": frame.location}))
                 .collect::<Vec<_>>(),
-            "stderr": fault.stderr, "call_id": fault.call.number, "trace_id": trace_id(fault.call),
+            "stderr": fault.stderr,
+            "means": lessons::of(fault).map(|lesson| lesson.means), "hint": lessons::of(fault).map(|lesson| lesson.next),
+            "call_id": fault.call.number, "trace_id": trace_id(fault.call),
         }),
         Report::Network(notice) => json!({
             "event": "network", "component": &*notice.component, "reason": notice.reason, "hint": notice.hint,

@@ -9,9 +9,9 @@ use crate::feed::Reporter;
 use crate::host::access::Access;
 use crate::node::report::{Report, SchedulerState};
 use crate::progress::Progress;
-use crate::runtime::fault;
 use crate::runtime::observer::{CallId, Level, Output, ServiceState, Stream};
 use crate::runtime::workload::WorkloadId;
+use crate::runtime::{fault, lessons};
 use crate::shell::{DIM, Format, Lines, Shell, error_document, human_size};
 
 /// Shows reports.
@@ -112,7 +112,7 @@ impl Show {
             // They are collected, see above.
             Report::Request(_) | Report::Output { .. } => {}
             Report::Fault { workload, fault } => {
-                shell.line(&format!("{workload}: {}", fault::render(fault)));
+                shell.line(&format!("{workload}: {}", fault::render_below_output(fault)));
             }
             Report::Network { workload, notice } => {
                 shell.warning(&printable(&format!("{workload}/{}: {}", notice.component, notice.reason)));
@@ -203,7 +203,9 @@ fn event(report: &Report) -> Option<Value> {
             "frames": fault.frames.iter()
                 .map(|frame| json!({ "function": frame.function, "location": frame.location }))
                 .collect::<Vec<_>>(),
-            "stderr": fault.stderr, "call_id": fault.call.number, "trace_id": trace_id(fault.call),
+            "stderr": fault.stderr,
+            "means": lessons::of(fault).map(|lesson| lesson.means), "hint": lessons::of(fault).map(|lesson| lesson.next),
+            "call_id": fault.call.number, "trace_id": trace_id(fault.call),
         }),
         Report::Network { workload, notice } => json!({
             "event": "network", "workload": workload.as_str(), "component": &*notice.component,

@@ -421,7 +421,7 @@ pub(crate) fn body_length(method: &http::Method, head: &http::response::Parts) -
     head.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn seconds(time: Duration) -> String {
+pub(super) fn seconds(time: Duration) -> String {
     match time.as_secs_f64() {
         1.0 => "1 second".into(),
         seconds => format!("{seconds} seconds"),

@@ -94,11 +94,19 @@ impl Client {
                 Some(sender) => (sender, true),
                 None => {
                     let connected = timeout(connect_time, self.connect(&target, &pool)).await;
-                    (connected.map_err(|_| Error::ConnectionTimeout)??, false)
+                    let connected = connected.map_err(|_| {
+                        self.tell_time(&target, "no connection to", connect_time);
+                        Error::ConnectionTimeout
+                    });
+                    (connected??, false)
                 }
             };
             let sent = timeout(first_byte, exchange(sender, request, &target, &pool)).await;
-            match sent.map_err(|_| Error::ConnectionReadTimeout)? {
+            let sent = sent.map_err(|_| {
+                self.tell_time(&target, "no response of", first_byte);
+                Error::ConnectionReadTimeout
+            });
+            match sent? {
                 Ok(response) => {
                     return Ok(response.map(|body| Receiving::new(body, between_bytes, permit).boxed_unsync()));
                 }
@@ -187,7 +195,10 @@ impl Client {
             return Ok(Box::new(stream));
         }
         let stream = self.network.dial(transport(key.tls), &key.host, key.port).await;
-        let stream = stream.map_err(|error| failure::of_dialling(&error))?;
+        let stream = stream.map_err(|error| {
+            self.tell_dialling(key, &error);
+            failure::of_dialling(&error)
+        })?;
         let _ = stream.set_nodelay(true);
         Ok(Box::new(stream))
     }
@@ -270,6 +281,32 @@ impl Client {
             }
             Err(_) => Err(Error::InternalError(None)),
         }
+    }
+
+    /// Many guests make one answer of every failure; here stands which one it was.
+    fn tell_dialling(&self, key: &Key, error: &DialError) {
+        let to = authority_of(key);
+        match error {
+            // The policy has told.
+            DialError::Denied(_) => {}
+            DialError::Unknown(error) => self.network.tell(
+                format!("no connection to {to}: the name has no address ({error})"),
+                Some("correct the name, or give it an address: `hosts` below `dev` in the settings".into()),
+                false,
+            ),
+            DialError::Unreachable(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                let hint = "start that server, or correct the port".to_string();
+                self.network.tell(format!("no connection to {to}: nothing listens there"), Some(hint), false);
+            }
+            DialError::Unreachable(error) => {
+                self.network.tell(format!("no connection to {to}: {error}"), None, false);
+            }
+        }
+    }
+
+    fn tell_time(&self, target: &Target, what: &str, limit: Duration) {
+        let to = authority_of(&target.key);
+        self.network.tell(format!("{what} {to} within {} s", limit.as_secs_f64()), None, false);
     }
 
     /// A guest only gets a code; what to do about it is in the words.

@@ -12,10 +12,11 @@ use futures::future::Future;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::time::Sleep;
+use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use super::BodyError;
-use super::call::{Ongoing, Work};
+use super::call::{Ongoing, Work, seconds};
 
 type Report = Box<dyn FnMut(&mut Ongoing, &wasmtime::Error) + Send>;
 
@@ -116,6 +117,10 @@ impl Body for Streaming {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(code))) => {
+                // The guest often has nobody to tell it to: its response was set long ago.
+                if let Some(ongoing) = this.ongoing.as_mut().filter(|_| !this.failed) {
+                    (this.report)(ongoing, &wasmtime::Error::msg(broken_off(&code, this.remaining)));
+                }
                 this.cut();
                 Poll::Ready(Some(Err(format!("the component failed: {code:?}").into())))
             }
@@ -139,7 +144,7 @@ impl Body for Streaming {
                 let patience = this.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
                 if patience.as_mut().poll(cx).is_ready() {
                     this.work = None;
-                    let text = format!("the component sent nothing for {} seconds", pause.as_secs_f64());
+                    let text = format!("the component sent nothing for {}", seconds(pause));
                     if let Some(ongoing) = &mut this.ongoing {
                         (this.report)(ongoing, &wasmtime::Error::msg(text.clone()));
                     }
@@ -157,6 +162,17 @@ impl Body for Streaming {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// What the guest has done with the body of its response, in words.
+fn broken_off(code: &Error, remaining: Option<u64>) -> String {
+    match (code, remaining) {
+        (_, Some(bytes @ 1..)) => {
+            format!("the body of its response was {bytes} bytes shorter than its `content-length`")
+        }
+        (Error::HttpProtocolError, _) => "the body of its response was dropped before it was finished".into(),
+        (other, _) => format!("the body of its response was broken off: {other:?}"),
     }
 }
 

@@ -5,8 +5,10 @@ use std::io::Write;
 
 use wasip2::clocks::monotonic_clock;
 use wasip2::exports::http::incoming_handler::Guest;
+use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
-    Fields, HeaderError, IncomingBody, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
+    Fields, HeaderError, IncomingBody, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse,
+    RequestOptions, ResponseOutparam, Scheme,
 };
 use wasip2::io::streams::{OutputStream, StreamError};
 
@@ -76,6 +78,28 @@ impl Guest for Rogue {
                 drop(stream);
                 let _ = OutgoingBody::finish(body, None);
             }
+            "/panic" => panic!("the till is empty"),
+            "/unreachable" => core::arch::wasm32::unreachable(),
+            "/overflow" => respond(out, recurse(1).to_string().as_bytes()),
+            "/nothing" => drop(out),
+            "/flush" => begin(out).1.blocking_write_and_flush(&vec![b'x'; number]).expect("it is taken"),
+            "/write" => begin(out).1.write(&vec![b'x'; number]).expect("it is taken"),
+            "/unfinished" => {
+                let (body, stream) = begin(out);
+                drop(stream);
+                drop(body);
+            }
+            "/children" => {
+                let (body, stream) = begin(out);
+                drop(body);
+                drop(stream);
+            }
+            "/short" => promise(out, b"10", b"short"),
+            "/long" => promise(out, b"3", b"too long"),
+            "/connection" => Fields::new().append("connection", b"close").unwrap(),
+            "/space" => Fields::new().append("a name", b"value").unwrap(),
+            "/received" => request.headers().append("x-more", b"value").unwrap(),
+            "/ask" => ask(query),
             _ => respond(out, b"no such route"),
         }
     }
@@ -113,6 +137,42 @@ fn twice(out: ResponseOutparam) {
     let again = unsafe { ResponseOutparam::from_handle(out.handle()) };
     respond(out, b"once");
     ResponseOutparam::set(again, Ok(OutgoingResponse::new(Fields::new())));
+}
+
+#[inline(never)]
+#[allow(unconditional_recursion)]
+fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 16]);
+    recurse(depth + 1) + black_box(frame)[0]
+}
+
+/// A body of another length than the head says.
+fn promise(out: ResponseOutparam, length: &[u8], text: &[u8]) {
+    let response = OutgoingResponse::new(Fields::from_list(&[("content-length".into(), length.into())]).unwrap());
+    let body = response.body().unwrap();
+    ResponseOutparam::set(out, Ok(response));
+    let stream = body.write().unwrap();
+    stream.blocking_write_and_flush(text).unwrap();
+    drop(stream);
+    // As many do.
+    let _ = OutgoingBody::finish(body, None);
+}
+
+/// Asks another server, and takes it for granted that it answers within a second.
+fn ask(url: &str) {
+    let (scheme, rest) = url.split_once("://").expect("a URL");
+    let (authority, path) = rest.split_once('/').expect("a path");
+    let request = OutgoingRequest::new(Fields::new());
+    let scheme = if scheme == "https" { Scheme::Https } else { Scheme::Http };
+    request.set_scheme(Some(&scheme)).unwrap();
+    request.set_authority(Some(authority)).unwrap();
+    request.set_path_with_query(Some(&format!("/{path}"))).unwrap();
+    let options = RequestOptions::new();
+    options.set_first_byte_timeout(Some(1_000_000_000)).unwrap();
+    let response = outgoing_handler::handle(request, Some(options)).unwrap();
+    response.subscribe().block();
+    let response = response.get().expect("it is there").expect("it is taken once").unwrap();
+    println!("the other server answered {}", response.status());
 }
 
 fn headers(out: ResponseOutparam, count: usize, length: usize) {
