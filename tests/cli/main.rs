@@ -31,6 +31,7 @@ mod doctor;
 mod embed;
 mod embed_examples;
 mod failures;
+mod host_load;
 mod host_manifests;
 mod host_operations;
 mod host_serving;
