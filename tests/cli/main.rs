@@ -35,6 +35,7 @@ mod host_load;
 mod host_manifests;
 mod host_operations;
 mod host_serving;
+mod host_soak;
 mod http;
 mod inspect;
 mod isolation;

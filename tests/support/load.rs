@@ -8,9 +8,6 @@ use std::thread::JoinHandle;
 
 use super::{PATIENCE, eventually};
 
-/// Threads that send; each has its share of the connections and asks one after the other.
-const THREADS: usize = 2;
-
 /// Whom to ask, and what may be answered.
 #[derive(Clone, Debug)]
 pub struct Aim {
@@ -50,26 +47,13 @@ impl Load {
             answered: aims.iter().map(|_| AtomicUsize::new(0)).collect(),
             lost: Mutex::default(),
         });
-        let clients: Vec<Client> = aims
-            .iter()
-            .enumerate()
-            .map(|(index, aim)| Client { index, aim: aim.clone(), address, connection: None, version: 0 })
-            .collect();
-        let mut shares: Vec<Vec<Client>> = (0..THREADS).map(|_| Vec::new()).collect();
-        for client in clients {
-            shares[client.index % THREADS].push(client);
-        }
-        let threads = shares
-            .into_iter()
-            .map(|mut clients| {
-                let shared = shared.clone();
-                std::thread::spawn(move || {
-                    while !clients.is_empty() && !shared.stop.load(Ordering::SeqCst) {
-                        clients.retain_mut(|client| client.ask(&shared));
-                    }
-                })
-            })
-            .collect();
+        // A thread for each: one that waits for its answer, or to be refused, keeps no other waiting.
+        let begin = |(index, aim): (usize, &Aim)| {
+            let mut client = Client { index, aim: aim.clone(), address, connection: None, version: 0 };
+            let shared = shared.clone();
+            std::thread::spawn(move || while !shared.stop.load(Ordering::SeqCst) && client.ask(&shared) {})
+        };
+        let threads = aims.iter().enumerate().map(begin).collect();
         let load = Load { shared, threads };
         load.everybody_answers_again();
         load

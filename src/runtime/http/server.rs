@@ -588,13 +588,14 @@ mod tests {
         stream
     }
 
-    fn read_until(stream: &mut TcpStream, end: &str) {
+    fn read_until(stream: &mut TcpStream, end: &str) -> String {
         let mut received = Vec::new();
         let mut byte = [0];
         while !received.ends_with(end.as_bytes()) {
             assert_eq!(stream.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&received));
             received.push(byte[0]);
         }
+        String::from_utf8(received).unwrap()
     }
 
     const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -620,20 +621,23 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_request_that_is_under_way_on_a_kept_connection_is_answered_while_the_server_drains() {
+    async fn a_client_that_sends_on_is_told_the_last_answer_by_it() {
         let server = serve(ServerLimits::default());
         let mut stream = connect(&server);
-        stream.write_all(GET).unwrap();
-        read_until(&mut stream, "here");
-        let address = server.address();
-        let drained = tokio::spawn(server.drain(Duration::from_secs(30)));
-        // Who is refused knows that the draining has begun.
-        while TcpStream::connect(address).is_ok() {}
-        stream.write_all(GET).unwrap();
-        read_until(&mut stream, "\r\nconnection: close\r\n");
-        read_until(&mut stream, "here");
-        assert_eq!(stream.read(&mut [0; 16]).unwrap_or(0), 0);
-        assert_eq!(drained.await.unwrap(), 0, "nothing had to be cut");
+        let (asked, mut asking) = watch::channel(false);
+        let client = tokio::task::spawn_blocking(move || {
+            let is_last = |head: &str| head.contains("\r\nconnection: close\r\n");
+            let mut last = false;
+            while !last {
+                stream.write_all(GET).expect("the connection is open");
+                last = is_last(&read_until(&mut stream, "here"));
+                asked.send_replace(true);
+            }
+            stream.read(&mut [0; 16]).unwrap_or(0)
+        });
+        asking.changed().await.unwrap();
+        assert_eq!(server.drain(Duration::from_secs(30)).await, 0, "nothing had to be cut");
+        assert_eq!(client.await.unwrap(), 0);
     }
 
     #[test]
