@@ -240,10 +240,12 @@ impl Place {
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let count = self.targets.len();
         let in_turn = (0..count).map(|step| &self.targets[first.wrapping_add(step) % count]);
-        let ready = in_turn.into_iter().find(|target| target.is_ready());
-        // One that only takes its time is the better news; otherwise the target says why there is nobody.
-        let all_refuse = || self.targets.iter().find(|_| self.targets.iter().all(Target::refuses));
-        ready.or_else(all_refuse).map_or(Route::NotReady, |target| Route::To(target.clone()))
+        match in_turn.into_iter().find(|target| target.is_ready()) {
+            Some(target) => Route::To(target.clone()),
+            // That somebody is coming is the better news; otherwise the target says why there is nobody.
+            None if self.targets.iter().all(Target::refuses) => Route::To(self.targets[0].clone()),
+            None => Route::NotReady,
+        }
     }
 }
 

@@ -77,9 +77,9 @@ impl Soak {
                 "--request-timeout",
                 "1s",
                 "--header-timeout",
-                "2s",
+                "1s",
                 "--drain-timeout",
-                "10s",
+                "2s",
             ],
         );
         host.wait_for("settled");
@@ -206,6 +206,7 @@ impl Soak {
         // It is cut when its head takes too long, and so the host does not need us to go.
         let mut stream = half_a_head;
         assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0);
+        // Its workload has not waited for longer than the drain time.
         drop(reads_nothing);
     }
 }

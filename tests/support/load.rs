@@ -51,7 +51,12 @@ impl Load {
         let begin = |(index, aim): (usize, &Aim)| {
             let mut client = Client { index, aim: aim.clone(), address, connection: None, version: 0 };
             let shared = shared.clone();
-            std::thread::spawn(move || while !shared.stop.load(Ordering::SeqCst) && client.ask(&shared) {})
+            std::thread::spawn(move || {
+                let mut goes_on = true;
+                while goes_on && !shared.stop.load(Ordering::SeqCst) {
+                    goes_on = client.ask(&shared);
+                }
+            })
         };
         let threads = aims.iter().enumerate().map(begin).collect();
         let load = Load { shared, threads };
