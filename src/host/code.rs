@@ -53,10 +53,11 @@ impl<T> Shelf<T> {
         Ok(made)
     }
 
-    /// Drops what nothing runs any more.
+    /// Keeps nothing any more that nothing runs. What still has calls goes with the last of them.
     pub fn forget_unused(&self) {
         let mut inner = self.lock();
-        inner.recent.retain(|(_, code)| Arc::strong_count(code) > 1);
+        // Not only what is unused now: a call that ends later would leave its code here.
+        inner.recent.clear();
         inner.used.retain(|_, code| code.strong_count() > 0);
     }
 
@@ -108,6 +109,8 @@ mod tests {
             shelf.get_or(&key.to_string(), make(key)).await.unwrap();
         }
         assert!(Arc::ptr_eq(&shelf.get_or("a", make(1)).await.unwrap(), &all[0]));
+        shelf.forget_unused();
+        assert!(Arc::ptr_eq(&shelf.get_or("a", make(1)).await.unwrap(), &all[0]), "it is used");
         drop(all);
         shelf.forget_unused();
         assert!(shelf.lock().used.is_empty() && shelf.lock().recent.is_empty());
