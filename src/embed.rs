@@ -61,6 +61,6 @@ pub use crate::runtime::observer::{
 };
 pub use crate::runtime::tls::{Trust, TrustRoots};
 pub use crate::runtime::workload::{
-    Component, HostInterface as WitInterface, LocalResources, Rules as NetworkRules, Secrets, Service, Volume,
-    VolumeMount, Workload, WorkloadId,
+    Component, HostInterface as WitInterface, LocalResources, LoopbackPort, LoopbackSockets, Rules as NetworkRules,
+    Secrets, Service, Volume, VolumeMount, Workload, WorkloadId,
 };

@@ -11,7 +11,7 @@ use crate::plugins::catalog;
 use crate::project::Project;
 use crate::project::settings::{self, DEFAULT_SERVICE_MAX_RESTARTS, DevComponent};
 use crate::runtime::limits::Limits;
-use crate::runtime::network::policy::Policy;
+use crate::runtime::network::policy::{LoopbackPort, Policy};
 use crate::runtime::network::{Outbound, OutboundOptions};
 use crate::runtime::tls::{Trust, TrustRoots};
 use crate::runtime::workload::{
@@ -166,8 +166,8 @@ fn sidecar_rules(project: &Project, index: usize, sidecar: &DevComponent) -> Rul
 }
 
 /// Ports that are none were refused when the settings were read.
-fn ports(ports: &[u64]) -> Vec<u16> {
-    ports.iter().filter_map(|port| u16::try_from(*port).ok()).collect()
+fn ports(ports: &[u64]) -> Vec<LoopbackPort> {
+    ports.iter().filter_map(|port| u16::try_from(*port).ok()).map(LoopbackPort::from).collect()
 }
 
 /// Where denials say that a line is to be added.

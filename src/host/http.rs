@@ -118,11 +118,24 @@ pub enum Route {
 pub struct Target {
     workload_id: Arc<str>,
     slot: Arc<Slot>,
+    /// What clients are told while nothing serves, if it is not just a matter of time.
+    refusal: Option<&'static str>,
 }
 
 impl Target {
     pub(crate) fn new(workload_id: &str, slot: Arc<Slot>) -> Self {
-        Target { workload_id: workload_id.into(), slot }
+        Target { workload_id: workload_id.into(), slot, refusal: None }
+    }
+
+    /// A workload that should be there and is not: clients get this reason, until another target of the
+    /// same host serves. Strangers read it, so that it has no details.
+    pub(crate) fn refusing(workload_id: &str, reason: &'static str) -> Self {
+        Target { refusal: Some(reason), ..Target::new(workload_id, Arc::default()) }
+    }
+
+    /// Whether requests are refused with a reason of their own.
+    pub(crate) fn refuses(&self) -> bool {
+        self.refusal.is_some()
     }
 
     /// The workload.
@@ -305,7 +318,7 @@ impl<R: Router> Handler for Front<R> {
             let response = match self.router.route(&head) {
                 Route::To(target) => answer(target, request, &scheme, account.as_mut()).await,
                 Route::NotFound => plain(StatusCode::NOT_FOUND, "no workload answers for this host and path\n"),
-                Route::NotReady => not_ready(),
+                Route::NotReady => unavailable(NOT_READY),
             };
             match account {
                 Some(account) => account.follow(response),
@@ -336,7 +349,7 @@ async fn answer(
     account: Option<&mut Account>,
 ) -> Response<Body> {
     // Between the choice and this, it may have been stopped.
-    let Some(ready) = target.serving() else { return not_ready() };
+    let Some(ready) = target.serving() else { return unavailable(target.refusal.unwrap_or(NOT_READY)) };
     if let Some(account) = account {
         account.sent_to(ready.workload().id(), target.workload_id(), ready.generation());
     }
@@ -361,8 +374,10 @@ pub(crate) fn scheme_of(scheme: &http::uri::Scheme) -> Scheme {
     if *scheme == http::uri::Scheme::HTTPS { Scheme::Https } else { Scheme::Http }
 }
 
-fn not_ready() -> Response<Body> {
-    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "the workload is not ready yet\n");
+const NOT_READY: &str = "the workload is not ready yet";
+
+fn unavailable(reason: &str) -> Response<Body> {
+    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n"));
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod builder;
+mod code;
 pub mod graph;
 pub mod http;
 pub mod link;
@@ -18,8 +19,8 @@ pub mod types;
 mod watches;
 pub mod workloads;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -29,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::plugins::Installed;
 use crate::runtime::callee::{self, Callees};
 use crate::runtime::capability::GuestOf;
-use crate::runtime::compose::{self, ComposeError, Link, Part, Personal, SOCKETS_OF_0_3};
+use crate::runtime::compose::{self, ComposeError, Link, Part, SOCKETS_OF_0_3};
 use crate::runtime::cpu::CpuShare;
 use crate::runtime::engine::Engine;
 use crate::runtime::http::call::HttpComponent;
@@ -39,14 +40,11 @@ use crate::runtime::network::{Outbound, OutboundOptions};
 use crate::runtime::observer::{Observer, ServiceRecord, WorkloadNotice};
 use crate::runtime::prepare::{self, PrepareError, Prepared, Surroundings};
 use crate::runtime::workload::{Component, Workload};
+use code::{Compiled, Shelf};
 use graph::Graph;
 use link::{LinkReport, Problem, Unmet};
 use plan::Unit;
 use service::{Place, ReadyService};
-
-/// Compiled components that are kept although nothing runs them: an edit that is taken back, a
-/// sidecar that stays the same.
-const KEPT: usize = 8;
 
 /// Makes workloads ready to run in this process.
 pub struct Core {
@@ -55,14 +53,7 @@ pub struct Core {
     capabilities: ArcSwap<Installed>,
     outbound: ArcSwap<Outbound>,
     observer: Arc<dyn Observer>,
-    compiled: Mutex<VecDeque<(String, Compiled)>>,
-}
-
-/// Machine code, and for a composed component the imports that belong to one of its members.
-#[derive(Clone)]
-struct Compiled {
-    code: wasmtime::component::Component,
-    personal: Vec<Personal>,
+    compiled: Shelf,
 }
 
 /// Why a workload cannot be made ready.
@@ -100,6 +91,8 @@ pub struct Ready {
     seat: Seat,
     watches: watches::Watches,
     graph: Graph,
+    /// Held, so that another workload of the same component gets the same code.
+    _code: Vec<Arc<Compiled>>,
     /// How long each stage took.
     pub times: Times,
 }
@@ -166,7 +159,7 @@ impl Core {
             capabilities: ArcSwap::from_pointee(capabilities),
             outbound: ArcSwap::from_pointee(Outbound::new(&OutboundOptions::default())?),
             observer,
-            compiled: Mutex::default(),
+            compiled: Shelf::default(),
         })
     }
 
@@ -296,21 +289,24 @@ impl Core {
         };
         let messages = messages::Handlers::of(&workload, &members, capabilities.clone())?;
         let watches = watches::Watches::of(&workload, &members, capabilities).await?;
-        let compiled = compiled.iter().chain(compiled_service.iter().map(|(_, compiled)| compiled));
+        let code: Vec<Arc<Compiled>> =
+            compiled.into_iter().chain(compiled_service.map(|(_, compiled)| compiled)).collect();
         let graph = graph::graph(&workload, &plan, || {
             let imports = |compiled: &Compiled| {
                 let kind = compiled.code.component_type();
                 kind.imports(self.engine.wasmtime()).map(|(name, _)| name.to_string()).collect::<Vec<_>>()
             };
-            compiled.flat_map(imports).collect()
+            code.iter().flat_map(|compiled| imports(compiled)).collect()
         });
         let times = Times { compile, link: begun.elapsed() - compile };
         // They are machine code now; what an idle workload keeps is a thousandth of them.
         let mut workload = workload;
-        for component in &mut workload.components {
+        let service_component = workload.service.as_mut().map(|service| &mut service.component);
+        for component in workload.components.iter_mut().chain(service_component) {
             component.bytes = Arc::default();
         }
-        Ok(Ready { workload, generation, http, messages, watches, members, service, seat, graph, times })
+        let _code = code;
+        Ok(Ready { workload, generation, http, messages, watches, members, service, seat, graph, _code, times })
     }
 
     /// Compiles a component, or what several are composed to.
@@ -318,22 +314,18 @@ impl Core {
         self: &Arc<Self>,
         components: Vec<Component>,
         unit: &Unit,
-    ) -> Result<Compiled, StartError> {
+    ) -> Result<Arc<Compiled>, StartError> {
         let key = match &components[..] {
             [component] => component.digest.clone(),
             several => several.iter().map(|component| component.digest.as_str()).collect::<Vec<_>>().join(" "),
         };
-        if let Some(compiled) = self.kept(&key) {
-            return Ok(compiled);
-        }
         let (host, links) = (self.clone(), unit.links.clone());
-        let compiled = tokio::task::spawn_blocking(move || host.compile(&components, &links))
-            .await
-            .map_err(|error| Error::bug("compiling ended in a panic").cause(error.to_string()))??;
-        let mut kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push_front((key, compiled.clone()));
-        kept.truncate(KEPT);
-        Ok(compiled)
+        let compiling = async move {
+            tokio::task::spawn_blocking(move || host.compile(&components, &links))
+                .await
+                .map_err(|error| Error::bug("compiling ended in a panic").cause(error.to_string()))?
+        };
+        self.compiled.get_or(&key, compiling).await
     }
 
     fn compile(&self, components: &[Component], links: &[Link]) -> Result<Compiled, StartError> {
@@ -373,15 +365,9 @@ impl Core {
         Ok(Compiled { code, personal: composed.personal })
     }
 
-    /// Drops the machine code of components that nothing needs any more, told by their digests.
-    pub fn forget_code(&self, is_needed: impl Fn(&str) -> bool) {
-        let mut kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(key, _)| key.split(' ').all(&is_needed));
-    }
-
-    fn kept(&self, key: &str) -> Option<Compiled> {
-        let kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|(known, _)| known == key).map(|(_, compiled)| compiled.clone())
+    /// Drops the machine code of components that nothing runs any more.
+    pub fn forget_code(&self) {
+        self.compiled.forget_unused();
     }
 }
 

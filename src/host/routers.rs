@@ -240,7 +240,12 @@ impl Place {
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let count = self.targets.len();
         let in_turn = (0..count).map(|step| &self.targets[first.wrapping_add(step) % count]);
-        in_turn.into_iter().find(|target| target.is_ready()).map_or(Route::NotReady, |target| Route::To(target.clone()))
+        match in_turn.into_iter().find(|target| target.is_ready()) {
+            Some(target) => Route::To(target.clone()),
+            // That somebody is coming is the better news; otherwise the target says why there is nobody.
+            None if self.targets.iter().all(Target::refuses) => Route::To(self.targets[0].clone()),
+            None => Route::NotReady,
+        }
     }
 }
 
@@ -321,6 +326,18 @@ mod tests {
         router.on_workload_unbind("0");
         router.on_workload_unbind("1");
         assert_eq!(found(&router, "http://a.example/"), "");
+    }
+
+    #[test]
+    fn who_should_be_there_and_is_not_refuses_unless_somebody_else_is_coming() {
+        let router = router(&[]);
+        let uri: Uri = "http://a.example/".parse().unwrap();
+        let head = RequestHead { method: &Method::GET, uri: &uri, headers: &HeaderMap::new() };
+        let config = workload("a", &[("host", "a.example")]);
+        router.on_workload_bind(&config, &Target::refusing("0", "no")).unwrap();
+        assert!(matches!(router.route(&head), Route::To(target) if target.refuses()));
+        bind(&router, "1", "a", &[("host", "a.example")]).unwrap();
+        assert!(matches!(router.route(&head), Route::NotReady));
     }
 
     #[test]

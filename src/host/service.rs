@@ -11,7 +11,7 @@ use crate::runtime::network::loopback::{Loopback, STARTING};
 use crate::runtime::observer::ServiceRecord;
 use crate::runtime::prepare::Prepared;
 use crate::runtime::service::{Running, ServiceComponent};
-use crate::runtime::workload::{Service, Workload};
+use crate::runtime::workload::{HostInterface, LocalResources, Service, Volume, Workload};
 
 use super::link::{Problem, Unmet};
 
@@ -19,8 +19,20 @@ use super::link::{Problem, Unmet};
 pub struct ReadyService {
     component: Arc<ServiceComponent<Installed>>,
     callees: Arc<Callees<Installed>>,
-    /// Everything that it depends on; one with the same goes on instead of being started again.
-    key: String,
+    key: Arc<Key>,
+}
+
+/// Everything that a service depends on; one with the same goes on instead of being started again.
+#[derive(PartialEq)]
+struct Key {
+    name: Arc<str>,
+    digest: String,
+    local: LocalResources,
+    max_restarts: u64,
+    host_interfaces: Vec<HostInterface>,
+    volumes: Vec<Volume>,
+    /// Capabilities and ways out.
+    surroundings: String,
 }
 
 impl ReadyService {
@@ -40,9 +52,16 @@ impl ReadyService {
                      that needs no arguments",
             )
         })?;
-        let own = (&service.component.digest, &service.component.local, service.max_restarts);
-        let key = format!("{name} {own:?} {:?} {:?} {surroundings}", workload.host_interfaces, workload.volumes);
-        Ok(ReadyService { component: Arc::new(component), callees, key })
+        let key = Key {
+            name,
+            digest: service.component.digest.clone(),
+            local: service.component.local.clone(),
+            max_restarts: service.max_restarts,
+            host_interfaces: workload.host_interfaces.clone(),
+            volumes: workload.volumes.clone(),
+            surroundings: surroundings.into(),
+        };
+        Ok(ReadyService { component: Arc::new(component), callees, key: Arc::new(key) })
     }
 }
 
@@ -62,7 +81,7 @@ pub struct Place {
 struct Active {
     running: Running,
     callees: Arc<Callees<Installed>>,
-    key: String,
+    key: Arc<Key>,
 }
 
 impl Place {

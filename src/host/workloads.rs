@@ -314,7 +314,7 @@ impl HostApi for Host {
             let _turn = running.turn.lock().await;
             let generation = running.slot.serving().map_or(1, |ready| ready.generation() + 1);
             let replaced = inner.try_start(&running, workload, generation).await;
-            inner.forget_code();
+            inner.core.forget_code();
             replaced.map_err(|error| error.wrap(format!("the workload `{workload_id}` cannot be replaced")))?;
             Ok(WorkloadReplaceResponse { workload_status: running.status() })
         })
@@ -524,7 +524,7 @@ impl Inner {
             capabilities.forget(&running.data);
         }
         self.running().remove(&running.id);
-        self.forget_code();
+        self.core.forget_code();
     }
 
     /// The other workloads of the same namespace and name.
@@ -538,20 +538,6 @@ impl Inner {
         let all = self.running();
         running.leaving.store(true, Ordering::SeqCst);
         !all.values().any(|other| other.data == running.data && !other.leaving.load(Ordering::SeqCst))
-    }
-
-    /// Drops machine code that no workload of the host runs.
-    fn forget_code(&self) {
-        let serving: Vec<Arc<Ready>> = self.running().values().filter_map(|running| running.slot.serving()).collect();
-        let needed: BTreeSet<&str> = serving
-            .iter()
-            .flat_map(|ready| {
-                let Workload { components, service, .. } = ready.workload();
-                let service = service.iter().map(|service| &service.component);
-                components.iter().chain(service).map(|component| component.digest.as_str())
-            })
-            .collect();
-        self.core.forget_code(|digest| needed.contains(digest));
     }
 
     async fn stop(&self) -> Result<()> {

@@ -168,6 +168,14 @@ impl<'a> Table<'a> {
         self.entries.iter().any(|entry| entry.key == name)
     }
 
+    /// Whether there is a key that may have been meant for one of these: it is told as unknown, with a
+    /// suggestion.
+    pub fn has_slip_of(&self, names: &[&'static str]) -> bool {
+        let asked = self.asked.borrow();
+        let mut unknown = self.entries.iter().filter(|entry| !asked.contains(&entry.key.as_str()));
+        unknown.any(|entry| nearest(&entry.key, asked.iter().copied()).is_some_and(|near| names.contains(&near)))
+    }
+
     /// Tells of keys that nobody has asked for, and ends the reading.
     pub fn end(self) {
         self.tell_unknown();

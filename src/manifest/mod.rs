@@ -128,7 +128,7 @@ fn parse(text: &Text) -> Result<Vec<crate::project::tree::Node>, Problem> {
 /// A problem whose place is told without showing the line: it may have the value of a Secret in it.
 fn without_excerpt(problem: Problem) -> Problem {
     let message = format!("{} ({})", problem.message, problem.origin);
-    Problem { message, origin: Origin::Default, hint: problem.hint }
+    Problem { message, origin: Origin::Default, ..problem }
 }
 
 /// Of two with one name nobody knows which is meant.

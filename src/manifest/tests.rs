@@ -195,6 +195,7 @@ fn what_is_wrong_is_told_with_what_to_write() {
         let found = problems(&workload(spec));
         assert!(found.contains(&expected.to_string()), "{spec}{found:#?}");
     }
+    assert_eq!(problems(&workload("  componets: []\n")).len(), 1, "a slip of the pen is told once");
     let two = "  components: [{ name: a, image: 'r.example/a:1' }]\n  hostInterfaces:\n  - { namespace: wasi, package: \
                keyvalue, interfaces: [store] }\n  - { namespace: wasi, package: keyvalue, interfaces: [store] }\n";
     assert!(problems(&workload(two))[0].starts_with("there are several entries for `wasi:keyvalue`"));

@@ -13,7 +13,7 @@ use crate::node::spec::{
 use crate::oci::Reference;
 use crate::plugins::catalog;
 use crate::project::problem::Problem;
-use crate::runtime::network::policy::Policy;
+use crate::runtime::network::policy::{LoopbackPort, Policy};
 use crate::runtime::workload::{HostInterface, LocalResources, Rules, VolumeMount};
 
 /// What nobody asks of one machine; more is a slip of the pen.
@@ -128,7 +128,7 @@ fn workload(
         table.end();
         service
     });
-    if components.is_empty() && service.is_none() {
+    if components.is_empty() && service.is_none() && !spec.has_slip_of(&["components", "service"]) {
         spec.wrong(spec.origin, format!("`{}` has neither components nor a service", document.full_name()));
     }
     let mut host_interfaces = host_interfaces(spec, around);
@@ -278,14 +278,13 @@ fn resources(table: &Table<'_>, around: &Around<'_>, volumes: &[VolumeSpec], nam
     resources
 }
 
-/// `5432`, `5432/tcp`, `53/udp`: a port is open for both.
-fn loopback_ports(local: &Table<'_>) -> Vec<u16> {
+/// `5432`, or for one kind of sockets `5432/tcp`, `53/udp`.
+fn loopback_ports(local: &Table<'_>) -> Vec<LoopbackPort> {
     let mut ports = Vec::new();
     for text in local.texts("allowedHostLoopbackPorts") {
-        let number = text.strip_suffix("/tcp").or_else(|| text.strip_suffix("/udp")).unwrap_or(&text);
-        match number.parse::<u16>() {
-            Ok(port @ 1..) => ports.push(port),
-            _ => {
+        match LoopbackPort::parse(&text) {
+            Some(port) => ports.push(port),
+            None => {
                 let origin = local.origin_of("allowedHostLoopbackPorts");
                 local.wrong_with_hint(origin, format!("`{text}` is no port"), "write \"5432\", or \"5432/tcp\"");
             }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 
 use super::Node;
 use super::metrics::{self, Metrics};
+use super::report::SchedulerState;
 use crate::error::{Error, Result};
 use crate::runtime::http::server::{Bound, ServeOptions, Server, ServerLimits};
 use crate::runtime::http::{Body, Handler, plain};
@@ -34,6 +35,8 @@ struct Inner {
     pulse: AtomicU64,
     ready: AtomicBool,
     draining: AtomicBool,
+    /// `None`: the host has no scheduler.
+    scheduler: Mutex<Option<SchedulerState>>,
 }
 
 impl Default for Health {
@@ -44,6 +47,7 @@ impl Default for Health {
                 pulse: AtomicU64::new(0),
                 ready: AtomicBool::new(false),
                 draining: AtomicBool::new(false),
+                scheduler: Mutex::default(),
             }),
         }
     }
@@ -60,6 +64,12 @@ impl Health {
         self.inner.draining.store(true, Ordering::SeqCst);
     }
 
+    /// How it is between the host and its scheduler. Whether the host is ready does not depend on it: what
+    /// runs serves without one.
+    pub fn set_scheduler(&self, state: SchedulerState) {
+        *self.inner.scheduler.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+    }
+
     /// Shows for as long as it is polled that the main threads do their work.
     pub async fn beat(&self) {
         let mut interval = tokio::time::interval(PULSE);
@@ -74,14 +84,21 @@ impl Health {
         silent < SILENCE.as_secs()
     }
 
-    fn readiness(&self) -> Result<(), &'static str> {
+    /// What is told of it, or why the host is not ready.
+    fn readiness(&self) -> Result<String, &'static str> {
         if self.inner.draining.load(Ordering::SeqCst) {
             return Err("stopping\n");
         }
         if !self.inner.ready.load(Ordering::SeqCst) {
             return Err("starting\n");
         }
-        Ok(())
+        let scheduler = self.inner.scheduler.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(match &*scheduler {
+            None => "ok\n".into(),
+            Some(SchedulerState::Connected) => "ok\nscheduler: connected\n".into(),
+            Some(SchedulerState::Lost) => "ok\nscheduler: the connection is lost, trying again\n".into(),
+            Some(SchedulerState::Unreachable { reason }) => format!("ok\nscheduler: trying again: {reason}\n"),
+        })
     }
 }
 
@@ -131,7 +148,7 @@ impl Handler for Admin {
                     false => plain(StatusCode::SERVICE_UNAVAILABLE, "the main threads do not answer\n"),
                 },
                 "/readyz" => match self.health.readiness() {
-                    Ok(()) => plain(StatusCode::OK, "ok\n"),
+                    Ok(told) => plain(StatusCode::OK, told),
                     Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, why),
                 },
                 "/metrics" => match self.node.get() {
@@ -159,7 +176,12 @@ mod tests {
         let health = Health::default();
         assert_eq!(health.readiness(), Err("starting\n"));
         health.set_ready();
-        assert_eq!(health.readiness(), Ok(()));
+        assert_eq!(health.readiness(), Ok("ok\n".into()));
+        let reason = "connection refused".into();
+        health.set_scheduler(SchedulerState::Unreachable { reason });
+        assert_eq!(health.readiness(), Ok("ok\nscheduler: trying again: connection refused\n".into()));
+        health.set_scheduler(SchedulerState::Connected);
+        assert_eq!(health.readiness(), Ok("ok\nscheduler: connected\n".into()));
         health.set_draining();
         assert_eq!(health.readiness(), Err("stopping\n"));
         assert!(health.is_alive());

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
@@ -12,7 +12,7 @@ use super::report::{Feed, Report};
 use super::spec::{Image, ImageSpec, PullPolicy, PullSecret};
 use crate::component;
 use crate::error::{Context, Error, Result};
-use crate::oci::{Client, ClientOptions, Credential, Freshness, Reference};
+use crate::oci::{Client, ClientOptions, Credential, Freshness, Pulled, Reference};
 
 /// Images that are fetched at one time. More would only share the same connection to the world.
 const AT_ONCE: usize = 8;
@@ -30,6 +30,8 @@ pub struct Images {
     room: Semaphore,
     /// Who fetches an image that somebody else fetches already waits for that, and finds it in the cache.
     turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    /// The bytes that somebody uses, by their digests: workloads of one image share them.
+    held: Mutex<HashMap<String, Weak<[u8]>>>,
     feed: Feed,
     pulled: AtomicU64,
     failed: AtomicU64,
@@ -52,6 +54,7 @@ impl Images {
             patience,
             room: Semaphore::new(AT_ONCE),
             turns: Mutex::default(),
+            held: Mutex::default(),
             feed,
             pulled: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -63,21 +66,30 @@ impl Images {
     /// Errors: the file cannot be read; the registry does not have the image, does not give it, or does
     /// not answer in time; what comes is not a component.
     pub async fn fetch(&self, image: &ImageSpec) -> Result<Fetched> {
-        let bytes = match &image.image {
+        let fetched = match &image.image {
             Image::File(path) => {
-                let path = path.clone();
+                let (path, shown) = (path.clone(), image.image.to_string());
                 let _permit = self.permit().await?;
-                blocking(move || read(&path)).await?
+                blocking(move || check(&shown, read(&path)?)).await?
             }
-            Image::Reference(text) => {
-                let fetched = self.pull(text, image).await;
-                let counter = if fetched.is_ok() { &self.pulled } else { &self.failed };
-                counter.fetch_add(1, Ordering::Relaxed);
-                fetched.map_err(|error| error.wrap(format!("cannot get the image `{text}`")))?
-            }
+            Image::Reference(text) => self.fetch_reference(text, image).await?,
         };
-        let shown = image.image.to_string();
-        blocking(move || check(&shown, bytes)).await
+        Ok(self.hold(fetched))
+    }
+
+    /// These bytes, or the same ones that somebody uses already.
+    fn hold(&self, fetched: Fetched) -> Fetched {
+        let mut held = self.held();
+        held.retain(|_, bytes| bytes.strong_count() > 0);
+        if let Some(bytes) = held.get(&fetched.digest).and_then(Weak::upgrade) {
+            return Fetched { bytes, ..fetched };
+        }
+        held.insert(fetched.digest.clone(), Arc::downgrade(&fetched.bytes));
+        fetched
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<String, Weak<[u8]>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many images of registries were fetched, and how many could not be.
@@ -85,11 +97,30 @@ impl Images {
         (self.pulled.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
     }
 
-    async fn pull(&self, text: &str, image: &ImageSpec) -> Result<Vec<u8>> {
-        let reference = Reference::parse(text)?;
+    async fn fetch_reference(&self, text: &str, image: &ImageSpec) -> Result<Fetched> {
+        // Held until the bytes are here: who comes next finds them.
         let turn = self.turn(text);
         let _turn = turn.lock().await;
         let _permit = self.permit().await?;
+        let pulled = self.pull(text, image).await;
+        let counter = if pulled.is_ok() { &self.pulled } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        let cannot = |error: Error, text: &str| error.wrap(format!("cannot get the image `{text}`"));
+        let pulled = pulled.map_err(|error| cannot(error, text))?;
+        let digest = pulled.layer_digest.to_string();
+        if let Some(bytes) = self.held().get(&digest).and_then(Weak::upgrade) {
+            return Ok(Fetched { bytes, digest });
+        }
+        let shown = text.to_string();
+        blocking(move || {
+            let bytes = pulled.bytes().map_err(|failure| cannot(failure.into(), &shown))?;
+            check(&shown, bytes)
+        })
+        .await
+    }
+
+    async fn pull(&self, text: &str, image: &ImageSpec) -> Result<Pulled> {
+        let reference = Reference::parse(text)?;
         let begun = Instant::now();
         let client = self.client_for(&reference, image)?;
         let freshness = match image.policy.for_reference(&reference) {
@@ -116,7 +147,7 @@ impl Images {
             cached: pulled.cached,
             time: begun.elapsed(),
         });
-        blocking(move || pulled.bytes().map_err(Error::from)).await
+        Ok(pulled)
     }
 
     fn client_for(&self, reference: &Reference, image: &ImageSpec) -> Result<Client> {

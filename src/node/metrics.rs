@@ -3,7 +3,7 @@
 //! What is counted belongs to workloads that are there: nothing is kept of one that has stopped, so
 //! that a host on which workloads come and go does not grow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -26,6 +26,9 @@ use crate::runtime::workload::WorkloadId;
 
 /// The type of what [`Metrics::text`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// How often the counts of workloads that have gone are dropped.
+const TIDY: Duration = Duration::from_secs(60);
 
 /// Upper ends of the histogram's buckets, in seconds: from what an instance takes to the longest request.
 const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
@@ -75,11 +78,7 @@ impl Metrics {
             let name = STATES.iter().find(|(state, _)| *state == status.workload_state).map(|(_, name)| *name);
             *states.entry(name.unwrap_or("unknown")).or_default() += 1;
         }
-        let there = node.workloads();
-        self.workloads
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|workload, _| there.contains(workload.as_str()));
+        self.forget_others(&node.workloads());
         let counted = self.workloads.read().unwrap_or_else(PoisonError::into_inner);
         let counts = counted.iter().map(|(workload, counts)| (workload.to_string(), counts.read())).collect();
         drop(counted);
@@ -96,6 +95,21 @@ impl Metrics {
             process: Process::now(),
             uptime: self.started.elapsed(),
         }
+    }
+
+    /// Forgets, once a minute for as long as it is polled, what was counted of workloads that have gone:
+    /// also where nobody ever asks for the numbers, they do not pile up.
+    pub async fn keep_small(&self, node: &Node) {
+        let mut interval = tokio::time::interval(TIDY);
+        loop {
+            interval.tick().await;
+            self.forget_others(&node.workloads());
+        }
+    }
+
+    fn forget_others(&self, there: &BTreeSet<String>) {
+        let mut all = self.workloads.write().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|workload, _| there.contains(workload.as_str()));
     }
 
     fn of(&self, workload: &WorkloadId) -> Option<Arc<Counts>> {
@@ -316,5 +330,26 @@ impl Process {
             files: files.saturating_sub(1),
             threads: value("Threads").unwrap_or_default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::workload::Workload;
+
+    #[test]
+    fn nothing_is_kept_of_workloads_that_have_gone() {
+        let metrics = Metrics::new(Arc::default());
+        let [one, other] = ["one", "other"].map(|name| {
+            let workload = Workload { namespace: "a".into(), name: name.into(), ..Workload::default() };
+            metrics.began(&workload.id());
+            workload.id()
+        });
+        metrics.forget_others(&BTreeSet::from(["a/one".to_string()]));
+        assert!(metrics.of(&one).is_some() && metrics.of(&other).is_none());
+        // Its last request ends now.
+        metrics.ended(&Access { workload: Some(other.clone()), ..Access::default() });
+        assert!(metrics.of(&other).is_none());
     }
 }

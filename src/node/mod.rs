@@ -159,6 +159,22 @@ impl Node {
         stopped.await.unwrap_or(not_found)
     }
 
+    /// Has requests to a workload that should run answered, with 503, while it does not. Without this its
+    /// hosts would be unknown. Until [`Node::wanted_no_more`].
+    pub fn wanted(&self, workload_id: &str, spec: &WorkloadSpec) {
+        let Some(entrance) = &self.inner.entrance else { return };
+        let target = Target::refusing(&place_of(workload_id), "the workload could not be started, and is tried again");
+        // What is wrong with its hosts is told by the start.
+        let _ = entrance.on_workload_bind(&entrance_part(spec), &target);
+    }
+
+    /// Forgets what [`Node::wanted`] was told.
+    pub fn wanted_no_more(&self, workload_id: &str) {
+        if let Some(entrance) = &self.inner.entrance {
+            entrance.on_workload_unbind(&place_of(workload_id));
+        }
+    }
+
     /// How a workload is. One that is not there is no error but a state.
     pub async fn status(&self, workload_id: &str) -> WorkloadStatus {
         self.inner.status(workload_id).await
@@ -274,13 +290,7 @@ impl Inner {
     /// then [`Inner::forget`] does.
     fn announce(&self, placed: &Placed, spec: &WorkloadSpec) -> Result<()> {
         let Some(entrance) = &self.entrance else { return Ok(()) };
-        let workload = Workload {
-            namespace: spec.namespace.clone(),
-            name: spec.name.clone(),
-            host_interfaces: spec.host_interfaces.clone(),
-            ..Workload::default()
-        };
-        entrance.on_workload_bind(&workload, &Target::new(&placed.id, Arc::default()))
+        entrance.on_workload_bind(&entrance_part(spec), &Target::new(&placed.id, Arc::default()))
     }
 
     fn tell_ready(&self, placed: &Placed, components: Vec<String>, begun: Instant) {
@@ -399,6 +409,21 @@ impl Inner {
     }
 }
 
+/// What the entrance has to know of a workload.
+fn entrance_part(spec: &WorkloadSpec) -> Workload {
+    Workload {
+        namespace: spec.namespace.clone(),
+        name: spec.name.clone(),
+        host_interfaces: spec.host_interfaces.clone(),
+        ..Workload::default()
+    }
+}
+
+/// What stands for a workload at the entrance while it is not there.
+fn place_of(workload_id: &str) -> String {
+    format!("{workload_id} (wanted)")
+}
+
 fn names_of(spec: &WorkloadSpec) -> Vec<String> {
     let components = spec.components.iter().enumerate().map(|(index, one)| component_name(index, &one.name));
     components.chain(spec.service.iter().map(|_| "service".to_string())).collect()
@@ -502,6 +527,26 @@ mod tests {
         drop(node);
         showing.finish();
         assert_eq!(std::fs::read_dir(folder.path().join("volumes")).unwrap().count(), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn workloads_of_one_image_share_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (node, showing, _) = node(folder.path()).await;
+        let (one, other) = (folder.path().join("one.wasm"), folder.path().join("other.wasm"));
+        for path in [&one, &other] {
+            std::fs::write(path, wat::parse_str("(component)").unwrap()).unwrap();
+        }
+        let image = |path: &std::path::Path| ImageSpec { image: Image::File(path.into()), ..ImageSpec::default() };
+        let fetched = node.images().fetch(&image(&one)).await.unwrap();
+        let again = node.images().fetch(&image(&other)).await.unwrap();
+        assert!(Arc::ptr_eq(&fetched.bytes, &again.bytes));
+        let weak = Arc::downgrade(&fetched.bytes);
+        drop((fetched, again));
+        assert_eq!(weak.strong_count(), 0, "nobody else holds them");
+        node.end().await.unwrap();
+        drop(node);
+        showing.finish();
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

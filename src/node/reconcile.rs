@@ -163,6 +163,7 @@ impl Reconciler {
         let waits = managed.failure.as_ref().is_some_and(|failure| failure.not_before > Instant::now());
         match (&managed.desired, &managed.running) {
             (None, None) => {
+                self.node.wanted_no_more(id);
                 self.managed.remove(id);
                 return;
             }
@@ -177,13 +178,9 @@ impl Reconciler {
         let (desired, running) = (managed.desired.clone(), managed.running.clone());
         let (node, done, workload_id) = (self.node.clone(), self.done.clone(), id.to_string());
         tokio::spawn(async move {
-            // In a task again: also a panic is told.
             let (id, tried, before) = (workload_id.clone(), desired.clone(), running.clone());
-            let work = tokio::spawn(async move { act(&node, &id, tried, before).await });
-            let (after, result) = match work.await {
-                Ok((after, result)) => (after, result),
-                Err(error) => (running, Err(Error::bug("starting it ended in a panic").cause(error.to_string()))),
-            };
+            let work = supervised(running, async move { act(&node, &id, tried, before).await });
+            let (after, result) = work.await;
             let _ = done.send(Done { workload_id, running: after, tried: desired, result });
         });
     }
@@ -223,6 +220,17 @@ impl Managed {
     }
 }
 
+/// Does something in a task of its own. A panic in it is an error, after which runs what ran before.
+async fn supervised(
+    before: Option<Desired>,
+    work: impl Future<Output = (Option<Desired>, Result<()>)> + Send + 'static,
+) -> (Option<Desired>, Result<()>) {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(error) => (before, Err(Error::bug("starting it ended in a panic").cause(error.to_string()))),
+    }
+}
+
 /// Does one step; returns what runs afterwards.
 async fn act(
     node: &Node,
@@ -231,12 +239,15 @@ async fn act(
     running: Option<Desired>,
 ) -> (Option<Desired>, Result<()>) {
     let Some(desired) = desired else {
+        node.wanted_no_more(id);
         node.stop(id).await;
         return (None, Ok(()));
     };
+    // Before anything else, so that at no moment its hosts are unknown.
+    node.wanted(id, &desired.spec);
     if running.is_some() && !desired.recreate {
         return match node.replace(id, desired.spec.clone()).await {
-            Ok(_) => (Some(desired), Ok(())),
+            Ok(_) => (Some(arrived(node, id, desired)), Ok(())),
             Err(error) => (running, Err(error)),
         };
     }
@@ -244,7 +255,28 @@ async fn act(
         node.stop(id).await;
     }
     match node.start(id, desired.spec.clone()).await {
-        Ok(_) => (Some(desired), Ok(())),
+        Ok(_) => (Some(arrived(node, id, desired)), Ok(())),
         Err(error) => (None, Err(error)),
+    }
+}
+
+fn arrived(node: &Node, id: &str, desired: Desired) -> Desired {
+    node.wanted_no_more(id);
+    desired
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[tokio::test]
+    async fn a_panic_in_a_step_is_an_error_that_is_told_and_what_ran_before_runs() {
+        let before = Desired { spec: WorkloadSpec::default(), recreate: false, files: BTreeMap::new() };
+        let (after, result) = supervised(Some(before.clone()), async { panic!("on purpose") }).await;
+        assert_eq!(after, Some(before));
+        let error = result.unwrap_err();
+        assert_eq!((error.kind(), error.message()), (Kind::Bug, "starting it ended in a panic"));
+        assert!(error.causes()[0].contains("on purpose"), "{error}");
     }
 }

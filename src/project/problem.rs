@@ -12,12 +12,14 @@ pub struct Problem {
     pub origin: Origin,
     /// What to write instead, one line.
     pub hint: Option<String>,
+    /// Whether the values of the line are left out where it is shown.
+    pub hides_values: bool,
 }
 
 impl Problem {
     /// Something wrong with what `origin` says.
     pub fn at(origin: &Origin, message: impl Into<String>) -> Self {
-        Problem { message: message.into(), origin: origin.clone(), hint: None }
+        Problem { message: message.into(), origin: origin.clone(), hint: None, hides_values: false }
     }
 
     /// Says what to write instead.
@@ -26,10 +28,20 @@ impl Problem {
         self
     }
 
+    /// Leaves the values of the line out where it is shown: what could not be read may be a secret.
+    pub fn without_values(mut self) -> Self {
+        self.hides_values = true;
+        self
+    }
+
+    fn excerpt(&self) -> Option<String> {
+        if self.hides_values { self.origin.excerpt_without_values() } else { self.origin.excerpt() }
+    }
+
     /// Message, place and hint as a block of text.
     fn block(&self) -> String {
         let mut block = self.message.clone();
-        if let Some(excerpt) = self.origin.excerpt() {
+        if let Some(excerpt) = self.excerpt() {
             block.push('\n');
             block.push_str(&excerpt);
         }
@@ -42,8 +54,9 @@ impl Problem {
 
     /// An error that says this.
     pub fn into_error(self) -> Error {
+        let excerpt = self.excerpt();
         let mut error = Error::usage(self.message);
-        if let Some(excerpt) = self.origin.excerpt() {
+        if let Some(excerpt) = excerpt {
             error = error.details(excerpt);
         }
         match self.hint {

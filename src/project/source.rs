@@ -80,6 +80,17 @@ impl Source {
         self.text.lines().nth(number.saturating_sub(1)).unwrap_or_default()
     }
 
+    /// The place as `path:line:column`, and the line without its values. For what could not be read: any value
+    /// may be a secret, and nobody knows where it ends. Columns mean nothing in it, so that there is no caret.
+    pub fn excerpt_without_values(&self, mark: Mark) -> String {
+        let masked = Source { path: self.path.clone(), text: without_values(self.line(mark.line)) };
+        let shown = masked.excerpt(Mark { line: 1, ..mark });
+        let line = shown.lines().nth(2).and_then(|line| line.strip_prefix("1 | ")).unwrap_or_default();
+        let Mark { line: number, column, .. } = mark;
+        let margin = " ".repeat(number.to_string().len());
+        format!("{margin}--> {}:{number}:{column}\n{margin} |\n{number} | {line}", self.path.display())
+    }
+
     /// The place as `path:line:column`, the line and a caret below what is meant.
     pub fn excerpt(&self, mark: Mark) -> String {
         let path = self.path.display();
@@ -105,6 +116,34 @@ impl Source {
     }
 }
 
+/// A line with its keys, brackets and quotes, and `***` for everything else.
+fn without_values(line: &str) -> String {
+    let indent = line.len() - line.trim_start().len();
+    let mut masked = line[..indent].to_string();
+    for piece in line[indent..].split_inclusive(['{', '}', '[', ']', ',']) {
+        let bracket = piece.ends_with(['{', '}', '[', ']', ',']);
+        let (piece, end) = piece.split_at(piece.len() - usize::from(bracket));
+        // A key ends with a colon, or in TOML before the sign of equality.
+        let separator = [": ", "= ", ":\t", "=\t"].iter().filter_map(|sign| Some(piece.find(sign)? + 2)).min();
+        let key = separator.or_else(|| piece.trim_end().ends_with([':', '=']).then_some(piece.len())).unwrap_or(0);
+        let (key, value) = piece.split_at(key);
+        masked.push_str(key);
+        let is_quote = |letter: &char| matches!(letter, '"' | '\'');
+        let core = value.trim().trim_start_matches("- ");
+        if core.trim_matches(['"', '\'', '-']).is_empty() {
+            masked.push_str(value);
+        } else {
+            masked.push_str(&value[..value.len() - value.trim_start().len()]);
+            masked.extend(value.trim().starts_with("- ").then_some("- "));
+            masked.extend(core.chars().next().filter(is_quote));
+            masked.push_str("***");
+            masked.extend(core.chars().last().filter(is_quote));
+        }
+        masked.push_str(end);
+    }
+    masked
+}
+
 /// Control characters of a file from elsewhere must not reach the terminal.
 fn printable(character: char) -> char {
     if character.is_control() && character != '\t' { char::REPLACEMENT_CHARACTER } else { character }
@@ -119,6 +158,14 @@ impl Origin {
             Origin::File { source, mark } => Some(source.excerpt(*mark)),
             Origin::Variable(name) => Some(format!(" --> the variable `{name}` of the environment")),
             Origin::Flag(flag) => Some(format!(" --> the flag `{flag}`")),
+        }
+    }
+
+    /// The same for what could not be read: without the values of the line.
+    pub fn excerpt_without_values(&self) -> Option<String> {
+        match self {
+            Origin::File { source, mark } => Some(source.excerpt_without_values(*mark)),
+            other => other.excerpt(),
         }
     }
 
@@ -156,6 +203,26 @@ mod tests {
 
     fn source(text: &str) -> Source {
         Source { path: "/p/config.yaml".into(), text: text.into() }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_shown_without_its_values() {
+        for (line, shown) in [
+            ("password: \"s3cret", "password: \"***"),
+            ("  - password: s3cret: x", "  - password: ***"),
+            ("  s3cret s3cret", "  ***"),
+            ("  - s3cret", "  - ***"),
+            ("stringData: { user: s3cret, 'pass': 's3cret' ", "stringData: { user: ***, 'pass': '***'"),
+            ("hosts: [s3cret.example, \"s3cret\"", "hosts: [***, \"***\""),
+            ("\"key\": \"s3cret", "\"key\": \"***"),
+            ("key = \"s3cret", "key = \"***"),
+            ("spec: [", "spec: ["),
+            ("spec:", "spec:"),
+        ] {
+            let text = source(line).excerpt_without_values(Mark { line: 1, column: 3, width: 1 });
+            assert_eq!(text.lines().last().unwrap().trim_end(), format!("1 | {shown}"), "{line}");
+            assert!(text.contains(":1:3\n"), "{text}");
+        }
     }
 
     #[test]

@@ -329,7 +329,8 @@ impl Check<'_> {
 
     fn complain(&mut self, key: &Key, message: String, hint: Option<String>) {
         if !self.broken.contains(key) {
-            self.problems.push(Problem { message, origin: origin(self.tree, key), hint });
+            let problem = Problem::at(&origin(self.tree, key), message);
+            self.problems.push(Problem { hint, ..problem });
         }
     }
 }

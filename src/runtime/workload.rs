@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-pub use super::network::policy::Rules;
+pub use super::network::policy::{LoopbackPort, LoopbackSockets, Rules};
 
 /// Components that belong together, with what they may use.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +101,9 @@ pub struct Service {
 }
 
 /// What one component has for itself and no other member of the workload sees.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// `Debug` shows of environment and configuration only the names: values may be secret.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct LocalResources {
     /// Environment variables.
     pub environment: BTreeMap<String, String>,
@@ -117,6 +119,30 @@ pub struct LocalResources {
     pub cpu_limit: Option<u32>,
     /// What it may reach on the network.
     pub network: Rules,
+}
+
+impl std::fmt::Debug for LocalResources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let LocalResources { environment, config, secrets, volume_mounts, memory_limit_mb, cpu_limit, network } = self;
+        f.debug_struct("LocalResources")
+            .field("environment", &Names(environment))
+            .field("config", &Names(config))
+            .field("secrets", secrets)
+            .field("volume_mounts", volume_mounts)
+            .field("memory_limit_mb", memory_limit_mb)
+            .field("cpu_limit", cpu_limit)
+            .field("network", network)
+            .finish()
+    }
+}
+
+/// Shows what is set, and not to what: a panic prints such things, and nobody knows which of them are secret.
+struct Names<'a>(&'a BTreeMap<String, String>);
+
+impl std::fmt::Debug for Names<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// Secrets by their names. Never shown, also not by `Debug`, and wiped from memory when the last copy is
@@ -190,8 +216,9 @@ pub struct VolumeMount {
     pub read_only: bool,
 }
 
-/// A capability that a workload declares, with its configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A capability that a workload declares, with its configuration, of which `Debug` shows only the names:
+/// values may be secret.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct HostInterface {
     /// e.g. `wasmcloud`
     pub namespace: String,
@@ -206,6 +233,20 @@ pub struct HostInterface {
     pub version: Option<String>,
     /// Settings of the capability.
     pub config: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for HostInterface {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let HostInterface { namespace, package, name, interfaces, version, config } = self;
+        f.debug_struct("HostInterface")
+            .field("namespace", namespace)
+            .field("package", package)
+            .field("name", name)
+            .field("interfaces", interfaces)
+            .field("version", version)
+            .field("config", &Names(config))
+            .finish()
+    }
 }
 
 impl HostInterface {

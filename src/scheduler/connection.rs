@@ -80,14 +80,8 @@ impl Access {
         // Without what is secret in them: the library logs addresses.
         let addresses: Vec<ServerAddr> = self
             .url
-            .with_secrets()
-            .map(|url| {
-                let mut url = url.clone();
-                // Fails only for URLs that name no host, which are none of a server.
-                let _ = url.set_username("");
-                let _ = url.set_password(None);
-                ServerAddr::from_url(url).map_err(|error| error.to_string())
-            })
+            .without_secrets()
+            .map(|url| ServerAddr::from_url(url).map_err(|error| error.to_string()))
             .collect::<Result<_, _>>()?;
         let login = Arc::new(self.login.clone());
         let mut options = ConnectOptions::with_auth_callback(move |nonce| {

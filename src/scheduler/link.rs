@@ -1,11 +1,12 @@
 //! The life of the connection: commands, answers, heartbeats.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::{Client, Event, Message, ServerError, Subject};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -17,6 +18,7 @@ use super::{LAST_ANSWERS, LEAVE};
 use crate::error::Error;
 use crate::host::types::{WorkloadState, WorkloadStatus};
 use crate::node::Node;
+use crate::node::admin::Health;
 use crate::node::report::{Report, SchedulerState};
 
 /// How often the scheduler hears of the host without asking: as it expects it.
@@ -48,6 +50,8 @@ pub enum Phase {
 pub struct Link {
     node: Node,
     access: Access,
+    /// Tells the operator how the connection is.
+    health: Health,
     /// Carries the commands out.
     home: Handle,
     /// The client of this connection, if there ever was one.
@@ -68,10 +72,11 @@ pub struct Link {
 }
 
 impl Link {
-    pub fn new(node: Node, access: Access, home: Handle) -> Self {
+    pub fn new(node: Node, access: Access, health: Health, home: Handle) -> Self {
         Link {
             node,
             access,
+            health,
             home,
             client: watch::Sender::new(None),
             up: watch::Sender::new(false),
@@ -128,6 +133,7 @@ impl Link {
     }
 
     fn tell_state(&self, state: SchedulerState) {
+        self.health.set_scheduler(state.clone());
         self.tell(Report::Scheduler { url: self.access.url.to_string(), state });
     }
 
@@ -239,7 +245,12 @@ impl Link {
         let unanswered = Unanswered::new(self.clone());
         tokio::spawn(async move {
             let link = &unanswered.0;
-            let answer = link.obey(&verb, &payload).await;
+            let obeying = AssertUnwindSafe(link.obey(&verb, &payload)).catch_unwind();
+            // Who asks gets an answer, whatever happens to us.
+            let answer = obeying.await.unwrap_or_else(|_| {
+                let message = "the command ended in a panic; this is a bug of wash";
+                messages::failure(&messages::guess_workload_id(&payload), message)
+            });
             if let Some(reply) = reply {
                 link.send(reply, answer.to_string()).await;
             }

@@ -14,6 +14,7 @@ use crate::host::types::{HostHeartbeat, WorkloadState, WorkloadStatus};
 use crate::node::spec::{
     ComponentSpec, Image, ImageSpec, PullPolicy, PullSecret, ServiceSpec, VolumeSource, VolumeSpec, WorkloadSpec,
 };
+use crate::runtime::network::policy::LoopbackPort;
 use crate::runtime::workload::{HostInterface, LocalResources, Rules, Secrets, VolumeMount};
 
 /// The longest message of a state, in bytes: reports of unmet imports may have many lines, and a
@@ -143,16 +144,11 @@ fn texts(field: Field) -> Read<Vec<String>> {
 }
 
 /// `5432`, `5432/tcp`, `53/udp`. A port is open for both, or for none.
-fn ports(field: Field) -> Read<Vec<u16>> {
+fn ports(field: Field) -> Read<Vec<LoopbackPort>> {
     let mut ports = Vec::new();
     for entry in field.list()? {
         let wrong = entry.wrong("it must be a port like `5432`, `5432/tcp` or `53/udp`");
-        let text = entry.text()?;
-        let number = text.strip_suffix("/tcp").or_else(|| text.strip_suffix("/udp")).unwrap_or(&text);
-        match number.parse() {
-            Ok(port) if port != 0 => ports.push(port),
-            _ => return Err(wrong),
-        }
+        ports.push(LoopbackPort::parse(&entry.text()?).ok_or(wrong)?);
     }
     Ok(ports)
 }

@@ -24,7 +24,8 @@ use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 use crate::node::Node;
-use crate::node::report::Report;
+use crate::node::admin::Health;
+use crate::node::report::{Report, SchedulerState};
 use connection::Access;
 use link::{Link, Phase};
 
@@ -43,14 +44,15 @@ pub struct Scheduler {
 
 impl Scheduler {
     /// Begins to take commands for a node; must be called on the runtime that carries them out. A
-    /// server that cannot be reached is no error: it is tried again until it can.
+    /// server that cannot be reached is no error: it is tried again until it can, and `health` tells.
     ///
     /// Errors: a file that the connection needs cannot be used.
-    pub fn start(node: Node, access: Access) -> Result<Self> {
+    pub fn start(node: Node, access: Access, health: Health) -> Result<Self> {
         access.check()?;
+        health.set_scheduler(SchedulerState::Unreachable { reason: "there was no connection yet".into() });
         let (phase, wanted) = watch::channel(Phase::Serving);
         let (reaching, reached) = watch::channel(Phase::Serving);
-        let link = Arc::new(Link::new(node, access, Handle::current()));
+        let link = Arc::new(Link::new(node, access, health, Handle::current()));
         std::thread::Builder::new()
             .name("wash-scheduler".into())
             .spawn(move || live(&link, &wanted, &reaching))

@@ -2,10 +2,11 @@
 
 use std::sync::{Mutex, mpsc};
 
+use crate::host_manifests::admin_url;
 use crate::support::dev::{Dev, request};
 use crate::support::fake_registry::{Fake, Reaction};
 use crate::support::scheduler::{Scheduler, workload};
-use crate::support::{Sandbox, Server, guests, run};
+use crate::support::{Sandbox, Server, eventually, guests, run};
 
 const HOST: &str = "test-host";
 
@@ -65,12 +66,20 @@ async fn nats_may_come_late_go_and_come_back() {
     let sandbox = Sandbox::new();
     let mut server = Server::nats_that_is_away();
     let (registry, image) = registry();
-    let mut host = sandbox.cluster_host(&server.url(), HOST, &["--registry-pull-timeout=1h"]);
+    let mut host = sandbox.cluster_host(&server.url(), HOST, &["--registry-pull-timeout=1h", "--admin-addr=0"]);
+    let admin = admin_url(&host);
+    let ready = |told: &str| {
+        let answer = || request(&admin, "GET", "/readyz", None, &[]).unwrap();
+        eventually(told, || (answer().status, answer().body.contains(told)) == (200, true));
+    };
     let unreachable = host.wait_for_event("scheduler", |event| event["state"] == "unreachable");
     assert!(unreachable["reason"].as_str().unwrap().to_lowercase().contains("refused"), "{unreachable}");
+    // It is ready all the same.
+    ready("scheduler: trying again: ");
     server.start_again();
     let mut scheduler = Scheduler::connect(&server).await;
     scheduler.next_beat().await;
+    ready("scheduler: connected");
     scheduler.start(HOST, "1", &workload("shop", &image)).await.expect("RUNNING");
 
     // A start is under way when the server goes; its answer comes when the server is back.
@@ -181,4 +190,38 @@ fn what_is_wrong_with_the_flags_is_told_before_anything_starts() {
         let ended = run(sandbox.wash(["host"]).args(args)).expect_code(code);
         assert!(ended.stderr.contains(expected) && !ended.stderr.contains("s3cret"), "{args:?}: {}", ended.stderr);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_that_a_scheduler_sends_are_given_to_components_and_shown_to_nobody() {
+    let (sandbox, server) = (Sandbox::new(), Server::nats());
+    let (registry, image) = registry();
+    registry.publish("vault", "1", &guests::vault());
+    let mut scheduler = Scheduler::connect(&server).await;
+    let mut command = sandbox.wash(["host", "-o", "json", "--http-addr", "0", "--host-id", HOST]);
+    command.args(["--scheduler-nats-url", &server.url(), "--admin-addr", "0"]);
+    command.env("WASH_LOG", "info,wash=trace,async_nats=trace");
+    let host = Dev::start(command);
+    scheduler.next_beat().await;
+    let mut vault = workload("vault", &image.replace("probe", "vault"));
+    let entry = serde_json::json!({
+        "namespace": "wasmcloud", "package": "secrets", "interfaces": ["store", "reveal"],
+        "config": { "api-key": "k3y-s3cret" },
+    });
+    vault["witWorld"]["hostInterfaces"].as_array_mut().unwrap().push(entry);
+    vault["witWorld"]["components"][0]["localResources"] =
+        serde_json::json!({ "environment": { "TOKEN": "env-s3cret" } });
+    vault["witWorld"]["components"][0]["imagePullSecret"] =
+        serde_json::json!({ "username": "alice", "password": "pull-s3cret" });
+    scheduler.start(HOST, "1", &vault).await.expect("RUNNING");
+    let asked = request(&host.url, "GET", "/api-key", None, &[("host", "vault.example")]).unwrap();
+    assert_eq!(asked.body, "text k3y-s3cret");
+    // Nor does a workload show them that is wrong.
+    vault["witWorld"]["components"][0]["poolSize"] = "many".into();
+    let refused = scheduler.start(HOST, "2", &vault).await.expect("ERROR");
+    let metrics = request(&admin_url(&host), "GET", "/metrics", None, &[]).unwrap().body;
+    let said = format!("{:?}\n{}\n{metrics}\n{refused:?}", host.events(), host.stderr());
+    let told = said.lines().find(|line| line.contains("s3cret"));
+    assert!(told.is_none(), "{told:?}");
+    host.terminate();
 }

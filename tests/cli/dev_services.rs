@@ -42,6 +42,19 @@ fn ask(dev: &Dev, line: &str) -> Answer {
 }
 
 #[test]
+fn a_service_whose_secret_changes_is_started_again() {
+    let (_sandbox, root, mut dev) = with_service("tcp", "  secrets: {key: first}\n");
+    let running = |dev: &mut Dev, generation: u64| {
+        dev.wait_for_event("service", |event| event["state"] == "running" && event["generation"] == generation)
+    };
+    running(&mut dev, 1);
+    let settings = std::fs::read_to_string(root.join(".wash/config.yaml")).unwrap();
+    write(&root.join(".wash/config.yaml"), settings.replace("first", "second"));
+    running(&mut dev, 2);
+    dev.stop();
+}
+
+#[test]
 fn a_component_reaches_the_service_of_its_workload_as_localhost() {
     let (_sandbox, _root, mut dev) = with_service("tcp", "");
     // No waiting for the service here: the first connection waits for it.

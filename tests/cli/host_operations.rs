@@ -6,7 +6,8 @@ use rustix::process::{Signal, kill_process};
 
 use crate::host_manifests::{Load, admin_url, workload};
 use crate::support::dev::request;
-use crate::support::{Dev, Sandbox, Server, eventually, guests};
+use crate::support::postgres::PASSWORD;
+use crate::support::{Dev, Postgres, Sandbox, Server, eventually, guests};
 
 fn host_with_probe(sandbox: &Sandbox, args: &[&str]) -> Dev {
     sandbox.write("probe.wasm", guests::probe_version(1));
@@ -117,6 +118,41 @@ fn data_is_kept_on_the_servers_that_were_named_and_a_dead_one_is_an_error_in_tim
     assert_eq!(request(&admin_url(&host), "GET", "/readyz", None, &[]).unwrap().status, 200);
     nats.start_again();
     eventually("the data is there again", || get("a", "safe").body == "safe");
+    host.terminate();
+}
+
+#[test]
+fn components_use_the_database_that_was_named_and_the_host_stays_ready_without_it() {
+    let mut server = Postgres::start();
+    let sandbox = Sandbox::new();
+    sandbox.write("ledger.wasm", guests::ledger());
+    let manifest = |name: &str| {
+        let declared = "  - { namespace: wasmcloud, package: postgres, interfaces: [query, prepared] }\n";
+        workload(name, "./ledger.wasm", &format!("{name}.example")) + declared
+    };
+    sandbox.write("m/a.yaml", manifest("a").replace("./", "../"));
+    sandbox.write("m/b.yaml", manifest("b").replace("./", "../"));
+    let mut command = sandbox.wash(["host", "-o", "json", "--http-addr", "0", "--admin-addr", "0", "--manifest", "m"]);
+    command.args(["--postgres-url", &server.url("application_name=orders"), "--request-timeout", "20s"]);
+    command.env("WASH_LOG", "info,wash=trace,tokio_postgres=debug");
+    let mut host = Dev::start(command);
+    assert_eq!(host.wait_for("settled")["running"], 2, "{:#?}", host.events());
+    let ask = |name: &str, commands: &str| {
+        host.request("POST", "/", Some(commands.as_bytes()), &[("host", &format!("{name}.example"))])
+    };
+    assert_eq!(ask("a", "batch create table notes (n int); insert into notes values (7)").body.trim(), "done");
+    assert_eq!(ask("b", "query select n from notes").body.trim(), "[n=PgValue::Int4(7)]", "it is one database");
+    // And not one session.
+    ask("a", "query set my.note to 'of a'");
+    assert!(!ask("b", "query select current_setting('my.note', true) as note").body.contains("of a"));
+    server.stop();
+    let failed = ask("a", "query select n from notes");
+    assert!(failed.body.starts_with("error: "), "{failed:?}");
+    assert_eq!(request(&admin_url(&host), "GET", "/readyz", None, &[]).unwrap().body, "ok\n");
+    server.start_again();
+    eventually("the database is there again", || ask("a", "query select n from notes").body.contains("Int4(7)"));
+    let said = format!("{:?}\n{}", host.events(), host.stderr());
+    assert!(!said.contains(PASSWORD), "{said}");
     host.terminate();
 }
 

@@ -81,8 +81,10 @@ fn while_an_image_is_fetched_its_requests_are_told_to_come_again() {
     host.terminate();
 }
 
-/// The first line of the answer, and the certificate that it came with.
-fn https(host: &Dev, name: &str, ca: &[&Path], identity: Option<&str>) -> std::io::Result<(String, Vec<u8>)> {
+type Tls = StreamOwned<ClientConnection, TcpStream>;
+
+/// A connection that is not used yet.
+fn connect(host: &Dev, name: &str, ca: &[&Path], identity: Option<&str>) -> std::io::Result<Tls> {
     let mut roots = RootCertStore::empty();
     for path in ca {
         let pem = std::fs::read(path).unwrap();
@@ -104,7 +106,12 @@ fn https(host: &Dev, name: &str, ca: &[&Path], identity: Option<&str>) -> std::i
     let client = ClientConnection::new(Arc::new(config), name_for_tls).unwrap();
     let stream = TcpStream::connect(host.url.split("://").nth(1).unwrap())?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let mut stream = StreamOwned::new(client, stream);
+    Ok(StreamOwned::new(client, stream))
+}
+
+/// The first line of the answer, and the certificate that it came with.
+fn https(host: &Dev, name: &str, ca: &[&Path], identity: Option<&str>) -> std::io::Result<(String, Vec<u8>)> {
+    let mut stream = connect(host, name, ca, identity)?;
     stream.write_all(format!("GET /version HTTP/1.1\r\nhost: {name}\r\nconnection: close\r\n\r\n").as_bytes())?;
     let mut answer = Vec::new();
     // Who closes without saying so has said all that there was.
@@ -160,6 +167,73 @@ fn each_name_gets_its_certificate_and_clients_need_theirs() {
     assert!(https(&host, "localhost", &authorities, None).is_err(), "without a certificate nobody comes in");
     let (status, _) = https(&host, "localhost", &authorities, Some("client")).unwrap();
     assert_eq!(status, "HTTP/1.1 200 OK");
+    host.terminate();
+}
+
+#[test]
+fn a_renewed_certificate_is_taken_over_and_open_connections_stay() {
+    let sandbox = Sandbox::new();
+    let image = probe(&sandbox, 1);
+    sandbox.write("m/a.yaml", workload("a", &image, "localhost"));
+    let copy = |from: &str, to: &str| sandbox.write(to, std::fs::read(cert_path(from)).unwrap());
+    copy("server.pem", "tls/cert.pem");
+    copy("server-key.pem", "tls/key.pem");
+    let args = ["--manifest", "m", "--tls-cert", "tls/cert.pem", "--tls-key", "tls/key.pem"];
+    let mut host = sandbox.host(&args);
+    host.ready();
+    let ca = cert_path("ca.pem");
+    let leaf = || https(&host, "localhost", &[&ca], None).unwrap();
+    let mut kept = connect(&host, "localhost", &[&ca], None).unwrap();
+    let mut ask_on_kept = || {
+        kept.write_all(b"GET /version HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        let (mut answer, mut byte) = (Vec::new(), [0]);
+        while !answer.ends_with(guests::marker(1).as_bytes()) {
+            kept.read_exact(&mut byte).unwrap();
+            answer.push(byte[0]);
+        }
+        // The end of the chunks, if there are some.
+        if String::from_utf8_lossy(&answer).contains("chunked") {
+            kept.read_exact(&mut [0; 7]).unwrap();
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+    };
+    ask_on_kept();
+    assert_eq!(leaf(), ("HTTP/1.1 200 OK".into(), certificate("server.pem").to_vec()));
+    // What cannot be used changes nothing: a certificate without its key, and what is none.
+    copy("renewed.pem", "tls/cert.pem");
+    sandbox.write("tls/key.pem", "half a k");
+    ask_on_kept();
+    assert_eq!(leaf().1, certificate("server.pem").to_vec());
+    copy("renewed-key.pem", "tls/key.pem");
+    eventually("the renewed certificate is in use", || leaf().1 == certificate("renewed.pem").to_vec());
+    ask_on_kept();
+    host.terminate();
+}
+
+#[test]
+fn who_could_not_be_started_is_unavailable_and_only_strangers_are_unknown() {
+    let sandbox = Sandbox::new();
+    let image = probe(&sandbox, 1);
+    sandbox.write("m/a.yaml", workload("a", "./none.wasm", "a.example"));
+    sandbox.write("m/b.yaml", workload("b", &image, "b.example"));
+    let mut host = sandbox.host(&["--manifest", "m"]);
+    let settled = host.wait_for("settled");
+    assert_eq!((&settled["running"], &settled["failed"]), (&1.into(), &1.into()));
+    let refused = host.get_from("a.example", "/version");
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.body, "the workload could not be started, and is tried again\n");
+    assert_eq!(host.get_from("nobody.example", "/version").status, 404);
+    // The new version of what runs fails: its new host is unavailable, the old one serves.
+    sandbox.write("m/b.yaml", workload("b", "./none.wasm", "b2.example"));
+    host.wait_for_event("failed", |event| event["workload_id"] == "default/b");
+    assert_eq!(host.get_from("b2.example", "/version").status, 503);
+    assert_eq!(host.get_from("b.example", "/version").body, guests::marker(1));
+    // What is there again is not refused, and what is wanted no more is unknown.
+    sandbox.write("m/b.yaml", workload("b", &image, "b2.example"));
+    eventually("the new host serves", || host.get_from("b2.example", "/version").status == 200);
+    assert_eq!(host.get_from("b.example", "/version").status, 404);
+    std::fs::remove_file(sandbox.path().join("m/a.yaml")).unwrap();
+    eventually("nobody knows it any more", || host.get_from("a.example", "/version").status == 404);
     host.terminate();
 }
 

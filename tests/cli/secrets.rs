@@ -1,6 +1,6 @@
 //! `wasmcloud:secrets`: where secrets come from, who is given them, and that nobody else sees them.
 
-use wash::embed::{LocalResources, Secrets};
+use wash::embed::{Component, LocalResources, Secrets, WitInterface, Workload};
 
 use crate::support::s3::FakeS3;
 use crate::support::{Dev, Postgres, Sandbox, Server, guests, postgres, run, write};
@@ -73,13 +73,25 @@ fn a_secret_that_is_imported_by_its_name_has_to_be_there() {
     assert!(refused.contains("add `secrets: { api-key: "), "{refused}");
 }
 
+/// What a panic can print of a workload is what `Debug` shows.
 #[test]
-fn a_program_that_prints_its_workload_prints_no_secret() {
+fn a_program_that_prints_its_workload_or_panics_with_it_prints_no_secret() {
+    let map = |name: &str| [(name.to_string(), "a-s3cret".to_string())].into();
     let secrets: Secrets = [("api-key", "k3y-s3cret")].into_iter().collect();
-    let local = LocalResources { secrets, ..LocalResources::default() };
-    let shown = format!("{local:?}");
-    assert!(shown.contains("api-key") && !shown.contains("s3cret"), "{shown}");
+    let local = LocalResources { secrets, environment: map("TOKEN"), config: map("key"), ..LocalResources::default() };
     assert_eq!(local.secrets.names().collect::<Vec<_>>(), ["api-key"]);
+    let database = WitInterface { package: "postgres".into(), config: map("url"), ..WitInterface::default() };
+    let workload = Workload {
+        components: vec![Component { local, ..Component::new("main", Vec::new()) }],
+        host_interfaces: vec![database],
+        ..Workload::default()
+    };
+    let panicked = std::panic::catch_unwind(|| panic!("{workload:?}")).unwrap_err();
+    let shown = panicked.downcast_ref::<String>().unwrap();
+    assert!(!shown.contains("s3cret"), "{shown}");
+    for name in ["api-key", "TOKEN", "key", "url"] {
+        assert!(shown.contains(&format!("{name:?}")), "{shown}");
+    }
 }
 
 /// Everything that is said of servers, when they work and when they do not, at the most talkative.

@@ -124,6 +124,20 @@ impl Dev {
         }
     }
 
+    /// Waits until there were so many events of this name, whatever came between them.
+    #[track_caller]
+    pub fn wait_for_count(&self, name: &str, count: usize) {
+        let deadline = Instant::now() + self.patience;
+        let mut state = self.log.lock();
+        while state.events.iter().filter(|event| event["event"] == name).count() < count {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.stdout_closed {
+                panic!("there are no {count} events `{name}`:\n{:#?}\nstderr:\n{}", state.events, state.stderr);
+            }
+            state = self.log.changed.wait_timeout(state, left.min(Duration::from_secs(1))).unwrap().0;
+        }
+    }
+
     /// Every event so far.
     pub fn events(&self) -> Vec<Value> {
         self.log.lock().events.clone()

@@ -11,6 +11,7 @@ pub mod collector;
 pub mod dev;
 pub mod fake_registry;
 pub mod guests;
+pub mod load;
 #[cfg(unix)]
 pub mod postgres;
 pub mod registry;

@@ -273,8 +273,9 @@ async fn serve(
     feed.tell(Report::Started { host_id: node.id().into(), name: about.friendly_name, version: about.version });
     // Read before anything is announced: a host that cannot run what it is given says so and ends.
     let watched = if args.manifest.is_empty() { Ok(None) } else { Watched::first(sources, node.clone()).map(Some) };
-    let sources = watched
-        .and_then(|watched| Ok((watched, access.map(|access| Scheduler::start(node.clone(), access)).transpose()?)));
+    let sources = watched.and_then(|watched| {
+        Ok((watched, access.map(|access| Scheduler::start(node.clone(), access, health.clone())).transpose()?))
+    });
     let (watched, scheduler) = match sources {
         Ok(sources) => sources,
         Err(error) => {
@@ -286,8 +287,8 @@ async fn serve(
         feed.tell(Report::Listening { url, address });
     }
     let beating = tokio::spawn({
-        let health = health.clone();
-        async move { health.beat().await }
+        let (health, metrics, node) = (health.clone(), metrics.clone(), node.clone());
+        async move { tokio::join!(health.beat(), metrics.keep_small(&node)) }
     });
     let mut following = tokio::spawn({
         let health = health.clone();

@@ -13,7 +13,16 @@ impl ServerUrl {
     /// One or more NATS servers: `nats://` or `tls://`.
     pub fn nats(text: &str) -> Result<Self, String> {
         let parts = text.split(',').map(|part| parse(part.trim(), &["nats", "tls"], "nats://127.0.0.1:4222"));
-        parts.collect::<Result<_, _>>().map(ServerUrl)
+        let url = parts.collect::<Result<_, _>>().map(ServerUrl)?;
+        // The library has one login for all addresses, and would use another than the one that stands there.
+        let mut logins = url.0.iter().map(login).filter(|(user, password)| !user.is_empty() || password.is_some());
+        let first = logins.next();
+        if logins.any(|login| Some(login) != first) {
+            return Err("its addresses have different users, passwords or tokens, and one counts for all: write it \
+                        at the first, like `nats://user:password@a:4222,nats://b:4222`"
+                .into());
+        }
+        Ok(url)
     }
 
     /// A Redis server: `redis://` or `rediss://`.
@@ -24,8 +33,7 @@ impl ServerUrl {
     /// User and password of the first address that has some; without a password, what stands in the
     /// user's place.
     pub(crate) fn credentials(&self) -> Option<(String, Option<String>)> {
-        let url = self.0.iter().find(|url| !url.username().is_empty() || url.password().is_some())?;
-        Some((decoded(url.username()), url.password().map(decoded)))
+        self.0.iter().map(login).find(|(user, password)| !user.is_empty() || password.is_some())
     }
 
     /// The addresses without user and password: the NATS library logs them as they are.
@@ -43,6 +51,11 @@ impl ServerUrl {
     pub(crate) fn with_secrets(&self) -> impl Iterator<Item = &Url> {
         self.0.iter()
     }
+}
+
+/// What stands in an address to log in with.
+fn login(url: &Url) -> (String, Option<String>) {
+    (decoded(url.username()), url.password().map(decoded))
 }
 
 /// The complaint about a URL never repeats it: what is wrong may be that the password has a `/`.
@@ -107,7 +120,7 @@ mod tests {
             let url = ServerUrl::redis(url).unwrap();
             assert_eq!((url.to_string(), format!("{url:?}")), (shown.into(), shown.into()));
         }
-        let cluster = ServerUrl::nats("nats://token@a:1, tls://user:pw@b").unwrap();
+        let cluster = ServerUrl::nats("nats://token@a:1, tls://token@b").unwrap();
         assert_eq!(cluster.to_string(), "nats://***@a:1,tls://***@b");
     }
 
@@ -117,8 +130,22 @@ mod tests {
         assert_eq!(of("nats://a,nats://us%65r:p%40ss%2@b"), Some(("user".into(), Some("p@ss%2".into()))));
         assert_eq!(of("nats://token@a"), Some(("token".into(), None)));
         assert_eq!(of("nats://a"), None);
-        let url = ServerUrl::nats("nats://user:pw@a:1,nats://token@b").unwrap();
+        let url = ServerUrl::nats("nats://user:pw@a:1,nats://b").unwrap();
         assert_eq!(url.without_secrets().map(String::from).collect::<Vec<_>>(), ["nats://a:1", "nats://b"]);
+    }
+
+    #[test]
+    fn different_logins_of_the_addresses_are_refused_and_not_shown() {
+        for same in ["nats://u:p@a,nats://b", "nats://a,nats://u:p@b", "nats://u:p@a,tls://u:p@b"] {
+            assert!(ServerUrl::nats(same).is_ok(), "{same}");
+        }
+        for different in ["nats://u:s3cret@a,nats://u:other@b", "nats://s3cret@a,nats://u:s3cret@b"] {
+            let refused = ServerUrl::nats(different).unwrap_err();
+            assert!(
+                refused.starts_with("its addresses have different users") && !refused.contains("s3cret"),
+                "{refused}"
+            );
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn syntax_error(text: &str, error: &serde_json::Error, origin: &dyn Fn(Mark) -> 
     let message = error.to_string();
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
     let mark = Mark { line: error.line().max(1), column, width: 1 };
-    Problem::at(&origin(mark), format!("cannot read this as JSON: {message}"))
+    Problem::at(&origin(mark), format!("cannot read this as JSON: {message}")).without_values()
 }
 
 /// A position in a text that is known to be valid JSON.
@@ -60,7 +60,8 @@ impl Walk<'_> {
                     let origin = self.origin(start..self.at);
                     if entries.iter().any(|entry| entry.key == key) {
                         return Err(Problem::at(&origin, format!("the key `{key}` is given twice"))
-                            .hint("remove one of the two"));
+                            .hint("remove one of the two")
+                            .without_values());
                     }
                     self.next_token();
                     self.at += 1; // the colon

@@ -22,10 +22,10 @@ pub fn parse(text: &str, origin: &dyn Fn(Mark) -> Origin) -> Result<Node, Proble
             if error.message().contains("duplicate key") {
                 let key = text.get(span).unwrap_or_default().trim_matches(['"', '\'']);
                 let problem = Problem::at(&here, format!("the key `{key}` is given twice"));
-                return Err(problem.hint("remove one of the two"));
+                return Err(problem.hint("remove one of the two").without_values());
             }
             let message = error.message().lines().collect::<Vec<_>>().join(", ");
-            Err(Problem::at(&here, format!("cannot read this as TOML: {message}")))
+            Err(Problem::at(&here, format!("cannot read this as TOML: {message}")).without_values())
         }
     }
 }

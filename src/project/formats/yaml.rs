@@ -56,7 +56,8 @@ fn syntax_error(text: &str, error: &ScanError, origin: &dyn Fn(Mark) -> Origin) 
         let key = rest.split([':', ',', '}']).next().unwrap_or_default().trim();
         mark.width = key.chars().count().max(1);
         let key = key.trim_matches(['"', '\'']);
-        return Problem::at(&origin(mark), format!("the key `{key}` is given twice")).hint("remove one of the two");
+        let problem = Problem::at(&origin(mark), format!("the key `{key}` is given twice"));
+        return problem.hint("remove one of the two").without_values();
     }
     if let Some((line, text)) = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).last()
         && mark.line > line + 1
@@ -64,7 +65,7 @@ fn syntax_error(text: &str, error: &ScanError, origin: &dyn Fn(Mark) -> Origin) 
         // The end of the file shows nothing; the end of what is written does.
         mark = Mark { line: line + 1, column: text.chars().count() + 1, width: 1 };
     }
-    let problem = Problem::at(&origin(mark), format!("cannot read this as YAML: {}", error.info()));
+    let problem = Problem::at(&origin(mark), format!("cannot read this as YAML: {}", error.info())).without_values();
     match HINTS.iter().find(|(words, _)| error.info().contains(words)) {
         Some((_, hint)) => problem.hint(*hint),
         None => problem,

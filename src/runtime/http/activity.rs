@@ -20,6 +20,8 @@ pub struct Activity {
     /// Requests whose response is not over.
     requests: AtomicUsize,
     http2: AtomicBool,
+    /// The next response of HTTP/1 is the last one.
+    leaving: AtomicBool,
     /// Moments in milliseconds since the start, plus one; 0: not so.
     head_since: AtomicU64,
     quiet_since: AtomicU64,
@@ -60,6 +62,7 @@ impl Activity {
             started: Instant::now(),
             requests: AtomicUsize::new(0),
             http2: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             head_since: AtomicU64::new(0),
             quiet_since: AtomicU64::new(1),
             blocked_since: AtomicU64::new(0),
@@ -106,6 +109,24 @@ impl Activity {
         self.requests.load(Relaxed) == 0
             && self.blocked_since.load(Relaxed) == 0
             && self.lasted(&self.quiet_since) >= Some(for_long)
+    }
+
+    /// Whether a client of HTTP/1 may send its next request at any moment: it has done so lately, and
+    /// learns of our goodbye only by an answer.
+    pub fn is_between_requests(&self, lately: Duration) -> bool {
+        !self.http2.load(Relaxed)
+            && self.requests.load(Relaxed) == 0
+            && self.lasted(&self.quiet_since).is_some_and(|quiet| quiet < lately)
+    }
+
+    /// The answer to the next request says that it is the last one.
+    pub fn leave(&self) {
+        self.leaving.store(true, Relaxed);
+    }
+
+    /// Whether answers are to say that they are the last one.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Relaxed)
     }
 
     /// Whether the client has sent anything yet.

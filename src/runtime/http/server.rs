@@ -11,8 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use http::StatusCode;
+use http::header::CONNECTION;
 use http::uri::Scheme;
+use http::{HeaderValue, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -29,6 +30,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// When the server drains, a client that has sent half a head, or knows nothing of it yet, has this
 /// long before its connection is closed. Requests that were sent just before are in time.
 const GRACE: Duration = Duration::from_millis(500);
+/// A kept connection without a request for so long is closed at once when the server drains. Before, the
+/// next request may be under way already, and closing would lose it.
+const LATELY: Duration = Duration::from_secs(5);
 /// How often a draining connection is looked at.
 const DRAIN_TICK: Duration = Duration::from_millis(50);
 /// How often certificates are looked at.
@@ -393,8 +397,15 @@ impl Connection {
                 request.extensions_mut().insert(peer);
             }
             let ongoing = activity.begin();
+            let (account, is_http1) = (activity.clone(), request.version() < http::Version::HTTP_2);
             let answer = answer(handler.clone(), request, scheme.clone(), local);
-            async move { Ok::<_, std::convert::Infallible>(answer.await.map(|body| Counted::new(body, ongoing))) }
+            async move {
+                let mut response = answer.await;
+                if is_http1 && account.is_leaving() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, std::convert::Infallible>(response.map(|body| Counted::new(body, ongoing)))
+            }
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());
         // Of HTTP/1 this bounds the head, and the time before it.
@@ -424,8 +435,12 @@ impl Connection {
                     return;
                 }
                 () = until(&mut stopping, |phase| phase != Phase::Serving), if draining.is_none() => {
+                    // One that is idle would be closed at once, and with it a request that is under way to
+                    // us. Its answer says that it is the last one; without one, it is closed below.
+                    let waits = self.activity.is_between_requests(LATELY);
+                    self.activity.leave();
                     goodbye_later = !self.activity.has_read();
-                    if !goodbye_later {
+                    if !goodbye_later && !waits {
                         connection.as_mut().graceful_shutdown();
                     }
                     draining = Some(Instant::now());
@@ -573,13 +588,14 @@ mod tests {
         stream
     }
 
-    fn read_until(stream: &mut TcpStream, end: &str) {
+    fn read_until(stream: &mut TcpStream, end: &str) -> String {
         let mut received = Vec::new();
         let mut byte = [0];
         while !received.ends_with(end.as_bytes()) {
             assert_eq!(stream.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&received));
             received.push(byte[0]);
         }
+        String::from_utf8(received).unwrap()
     }
 
     const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -602,6 +618,26 @@ mod tests {
         assert_eq!(stream.read(&mut [0; 16]).unwrap_or(0), 0);
         let mut silent = connect(&server);
         assert_eq!(silent.read(&mut [0; 16]).unwrap_or(0), 0, "also one that never said anything");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_client_that_sends_on_is_told_the_last_answer_by_it() {
+        let server = serve(ServerLimits::default());
+        let mut stream = connect(&server);
+        let (asked, mut asking) = watch::channel(false);
+        let client = tokio::task::spawn_blocking(move || {
+            let is_last = |head: &str| head.contains("\r\nconnection: close\r\n");
+            let mut last = false;
+            while !last {
+                stream.write_all(GET).expect("the connection is open");
+                last = is_last(&read_until(&mut stream, "here"));
+                asked.send_replace(true);
+            }
+            stream.read(&mut [0; 16]).unwrap_or(0)
+        });
+        asking.changed().await.unwrap();
+        assert_eq!(server.drain(Duration::from_secs(30)).await, 0, "nothing had to be cut");
+        assert_eq!(client.await.unwrap(), 0);
     }
 
     #[test]

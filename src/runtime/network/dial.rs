@@ -193,7 +193,7 @@ mod tests {
     async fn a_name_is_resolved_once_and_what_was_checked_is_dialled() {
         let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = server.local_addr().unwrap().port();
-        let rules = Rules { allowed_host_loopback_ports: vec![port], ..Rules::default() };
+        let rules = Rules { allowed_host_loopback_ports: vec![port.into()], ..Rules::default() };
         // The second answer would be denied; it is never asked for.
         let (network, resolver, _) = network(rules, &[&["127.0.0.1"], &["169.254.169.254"]]);
         let stream = network.dial(Transport::Tcp, &name("a.example"), port).await.unwrap();
@@ -219,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn localhost_and_fixed_names_need_no_resolver() {
-        let rules = Rules { allowed_host_loopback_ports: vec![8080], ..Rules::default() };
+        let rules = Rules { allowed_host_loopback_ports: vec![8080.into()], ..Rules::default() };
         let (network, resolver, _) = network(rules, &[]);
         for host in ["localhost", "app.localhost", "fixed.example"] {
             let addresses = network.addresses(Transport::Http, &name(host), 8080).await.unwrap();

@@ -188,8 +188,8 @@ impl Network {
     }
 
     /// Whether a port of the machine's loopback was opened.
-    pub fn is_opened(&self, port: u16) -> bool {
-        self.policy.opens_loopback(port)
+    pub fn is_opened(&self, transport: Transport, port: u16) -> bool {
+        self.policy.opens_loopback(transport, port)
     }
 
     /// Connects to a service of the workload, if the host is its loopback and something listens there.
@@ -205,7 +205,7 @@ impl Network {
             if !there {
                 continue;
             }
-            if self.is_opened(port) {
+            if self.is_opened(Transport::Tcp, port) {
                 self.tell_hidden(Transport::Tcp, to);
             }
             if let Ok(connection) = loopback.connect(None, to, !self.listens).await {

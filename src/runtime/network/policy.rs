@@ -15,11 +15,63 @@ pub struct Rules {
     /// Whether it may connect to private addresses that `allowed_hosts` does not name.
     pub allow_private_networks: bool,
     /// Ports of this machine's loopback that are its 127.0.0.1, ::1 and localhost.
-    pub allowed_host_loopback_ports: Vec<u16>,
+    pub allowed_host_loopback_ports: Vec<LoopbackPort>,
     /// Names that it may look up through `wasi:sockets`; empty: none.
     pub allowed_ip_name_lookups: Vec<String>,
     /// Where these rules stand, as denials say it: e.g. `` below `dev` in .wash/config.yaml ``.
     pub place: String,
+}
+
+/// A port of this machine's loopback that a component may reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoopbackPort {
+    /// The port; 0 is refused when the workload starts.
+    pub port: u16,
+    /// Which sockets reach it.
+    pub sockets: LoopbackSockets,
+}
+
+/// The sockets that reach a [`LoopbackPort`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoopbackSockets {
+    /// TCP, with HTTP, and UDP.
+    #[default]
+    Both,
+    /// Only TCP, with HTTP.
+    Tcp,
+    /// Only UDP.
+    Udp,
+}
+
+/// For both TCP and UDP.
+impl From<u16> for LoopbackPort {
+    fn from(port: u16) -> Self {
+        LoopbackPort { port, sockets: LoopbackSockets::Both }
+    }
+}
+
+impl LoopbackPort {
+    /// `5432`, `5432/tcp` or `53/udp`; `None`: it is none of these.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (number, sockets) = match text.split_once('/') {
+            None => (text, LoopbackSockets::Both),
+            Some((number, "tcp")) => (number, LoopbackSockets::Tcp),
+            Some((number, "udp")) => (number, LoopbackSockets::Udp),
+            Some(_) => return None,
+        };
+        // `+1` is a number for the library and no port for people.
+        let port = number.parse().ok().filter(|port| *port != 0 && number.bytes().all(|byte| byte.is_ascii_digit()))?;
+        Some(LoopbackPort { port, sockets })
+    }
+
+    fn opens(self, transport: Transport, port: u16) -> bool {
+        let fits = match self.sockets {
+            LoopbackSockets::Both => true,
+            LoopbackSockets::Tcp => transport != Transport::Udp,
+            LoopbackSockets::Udp => transport == Transport::Udp,
+        };
+        fits && self.port == port
+    }
 }
 
 /// The rules, read.
@@ -129,7 +181,7 @@ impl Policy {
         let lookup =
             |(index, entry): (usize, &String)| NamePattern::parse(entry).map_err(at("allowed_ip_name_lookups", index));
         let lookups = rules.allowed_ip_name_lookups.iter().enumerate().map(lookup).collect::<Result<_, _>>()?;
-        if let Some(index) = rules.allowed_host_loopback_ports.iter().position(|port| *port == 0) {
+        if let Some(index) = rules.allowed_host_loopback_ports.iter().position(|opened| opened.port == 0) {
             let error = PatternError {
                 message: "0 is no port that something listens on".into(),
                 hint: "write the port of the service, e.g. 5432".into(),
@@ -166,8 +218,8 @@ impl Policy {
     }
 
     /// Whether a port of the machine's loopback was opened.
-    pub fn opens_loopback(&self, port: u16) -> bool {
-        self.rules.allowed_host_loopback_ports.contains(&port)
+    pub fn opens_loopback(&self, transport: Transport, port: u16) -> bool {
+        self.rules.allowed_host_loopback_ports.iter().any(|opened| opened.opens(transport, port))
     }
 
     /// Decides about looking up a name through `wasi:sockets`. Addresses and `localhost` need no
@@ -206,7 +258,7 @@ impl Policy {
     fn loopback(&self, to: &Destination<'_>) -> Result<Route, Denial> {
         let ports = &self.rules.allowed_host_loopback_ports;
         // Whoever asks has found that nothing of the workload listens there.
-        if ports.contains(&to.port) {
+        if self.opens_loopback(to.transport, to.port) {
             return Ok(Route::HostLoopback);
         }
         let why = "that is the workload's own loopback, where nothing listens; this machine's is closed to components";
@@ -406,8 +458,24 @@ mod tests {
     }
 
     #[test]
+    fn a_port_may_be_open_for_one_kind_of_sockets_only() {
+        let opened = |text: &str, transport: Transport| {
+            let ports = vec![LoopbackPort::parse(text).unwrap()];
+            let policy = Policy::new(Rules { allowed_host_loopback_ports: ports, ..Rules::default() }).unwrap();
+            policy.opens_loopback(transport, 53)
+        };
+        for (text, tcp, udp) in [("53", true, true), ("53/tcp", true, false), ("53/udp", false, true)] {
+            assert_eq!((opened(text, Transport::Tcp), opened(text, Transport::Udp)), (tcp, udp), "{text}");
+            assert_eq!(opened(text, Transport::Http), tcp, "{text}");
+        }
+        for wrong in ["", "0", "/tcp", "53/", "53/sctp", "+53", "70000", "53/tcp/udp"] {
+            assert_eq!(LoopbackPort::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn the_machines_loopback_opens_port_by_port() {
-        let rules = Rules { allowed_host_loopback_ports: vec![5432], ..hosts(&["api.example.com"]) };
+        let rules = Rules { allowed_host_loopback_ports: vec![5432.into()], ..hosts(&["api.example.com"]) };
         let policy = policy(rules);
         for (name, address) in [("localhost", ""), ("", "127.0.0.1"), ("localhost", "::1"), ("", "::ffff:127.0.0.1")] {
             assert_eq!(policy.decide(&to(Tcp, name, address, 5432)), Ok(Route::HostLoopback), "{name} {address}");
@@ -423,7 +491,7 @@ mod tests {
     fn a_denial_says_which_line_would_permit_it() {
         let lists = Rules {
             allowed_hosts: vec!["a.example".into()],
-            allowed_host_loopback_ports: vec![3000],
+            allowed_host_loopback_ports: vec![3000.into()],
             allowed_ip_name_lookups: vec!["a.example".into()],
             ..Rules::default()
         };
@@ -503,7 +571,7 @@ mod tests {
             assert_eq!((error.key, error.index), ("allowed_hosts", 1));
             assert!(error.message.contains(message) && error.hint.contains(hint), "{entry}: {error:?}");
         }
-        let ports = Rules { allowed_host_loopback_ports: vec![80, 0], ..Rules::default() };
+        let ports = Rules { allowed_host_loopback_ports: vec![80.into(), 0.into()], ..Rules::default() };
         assert_eq!(Policy::new(ports).unwrap_err().index, 1);
         let lookups = Rules { allowed_ip_name_lookups: vec!["a b".into()], ..Rules::default() };
         assert_eq!(Policy::new(lookups).unwrap_err().key, "allowed_ip_name_lookups");

@@ -100,14 +100,18 @@ impl Sockets {
     }
 
     /// Whether a port of the machine's loopback was opened to them.
-    pub fn is_opened(&self, port: u16) -> bool {
-        self.network.is_opened(port)
+    pub fn is_opened(&self, protocol: Protocol, port: u16) -> bool {
+        let transport = match protocol {
+            Protocol::Tcp => Transport::Tcp,
+            Protocol::Udp => Transport::Udp,
+        };
+        self.network.is_opened(transport, port)
     }
 
     /// Whether what is sent to an address stays inside of the workload: a socket of the workload goes
     /// before a port of the machine.
     pub fn is_inside(&self, protocol: Protocol, to: SocketAddr) -> bool {
-        if !is_own(to.ip()) || !self.is_opened(to.port()) {
+        if !is_own(to.ip()) || !self.is_opened(protocol, to.port()) {
             return is_own(to.ip());
         }
         let inside = self.loopback().has(protocol, to);
@@ -134,7 +138,7 @@ impl Sockets {
         let protocol = if transport == Transport::Udp { Protocol::Udp } else { Protocol::Tcp };
         let to = Destination { transport, name: None, address: Some(address.ip()), port };
         // The workload's own loopback comes before this is asked, and before the machine's.
-        if is_own(address.ip()) && (!self.is_opened(port) || self.loopback().has(protocol, address)) {
+        if is_own(address.ip()) && (!self.is_opened(protocol, port) || self.loopback().has(protocol, address)) {
             let _ = self.network.decide(&to);
             return false;
         }
@@ -420,7 +424,7 @@ mod tests {
     #[test]
     fn sockets_of_the_machine_do_not_reach_the_loopback() {
         let (open, usage) =
-            (Rules { allowed_host_loopback_ports: vec![5432], ..Rules::default() }, SocketAddrUse::TcpConnect);
+            (Rules { allowed_host_loopback_ports: vec![5432.into()], ..Rules::default() }, SocketAddrUse::TcpConnect);
         let (sockets, told) = sockets(open, false);
         assert!(sockets.permits("127.0.0.1:5432".parse().unwrap(), usage), "a port of the machine that was opened");
         assert!(!sockets.permits("127.0.0.1:80".parse().unwrap(), usage));

@@ -77,7 +77,9 @@ fn expected() -> WorkloadSpec {
                 network: Rules {
                     allowed_hosts: vec!["api.example".into(), "*.example".into()],
                     allowed_ip_name_lookups: vec!["db.example".into()],
-                    allowed_host_loopback_ports: vec![5432, 6379, 53],
+                    allowed_host_loopback_ports: ["5432", "6379/tcp", "53/udp"]
+                        .map(|text| LoopbackPort::parse(text).unwrap())
+                        .into(),
                     place: RULES_PLACE.into(),
                     ..Rules::default()
                 },

@@ -170,7 +170,7 @@ impl Plan {
             true => loopback.has(Protocol::Tcp, self.to),
             false => loopback.expects(Protocol::Tcp, self.to).await,
         };
-        if self.origin.sockets.is_opened(self.to.port()) {
+        if self.origin.sockets.is_opened(Protocol::Tcp, self.to.port()) {
             if !there {
                 return self.through_machine().await.map_err(code_of);
             }
