@@ -124,10 +124,12 @@ mod tests {
 
     use super::*;
 
+    type Written = Arc<Mutex<Vec<String>>>;
+
     /// Writes down what it is called with; waits for the test before it takes the first report.
     struct Notes {
         begin: mpsc::Receiver<()>,
-        notes: Arc<Mutex<Vec<String>>>,
+        notes: Written,
     }
 
     impl Reporter<u32> for Notes {
@@ -147,9 +149,9 @@ mod tests {
         }
     }
 
-    fn feed() -> (Feed<u32>, Showing<u32>, mpsc::Sender<()>, Arc<Mutex<Vec<String>>>) {
+    fn feed() -> (Feed<u32>, Showing<u32>, mpsc::Sender<()>, Written) {
         let (go, begin) = mpsc::channel();
-        let notes = Arc::new(Mutex::default());
+        let notes = Written::default();
         let (feed, showing) = Feed::start(Box::new(Notes { begin, notes: notes.clone() })).unwrap();
         (feed, showing, go, notes)
     }

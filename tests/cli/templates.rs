@@ -537,7 +537,7 @@ fn an_edit_of_a_rust_project_is_served() {
 #[test]
 fn http_hello_world_hono_and_an_edit_of_it() {
     let made = create("http-hello-world-hono");
-    let dev = made.dev();
+    let mut dev = made.dev();
     assert_eq!(dev.get("/"), answer(200, "Hello from wash!\n"));
     assert_eq!(dev.get("/nowhere"), answer(404, "Not found\n"));
     let source = made.root.join("src/index.ts");
