@@ -176,11 +176,7 @@ fn c_component_gets_the_types_of_its_world_from_the_wit() {
     sandbox.write("sums.c", format!("#include \"w.h\"\n{source}"));
     let failed = run(&mut sandbox.wash(["build"])).expect_code(1);
     assert!(failed.stderr.contains("'w.h' file not found"), "clang's own words: {}", failed.stderr);
-    assert!(
-        failed.stderr.contains("hint: if `w.h` has the bindings of the world `w`: wit-bindgen c --world w"),
-        "{}",
-        failed.stderr
-    );
+    assert!(failed.stderr.contains("hint: wit-bindgen c --world w --out-dir gen wit"), "{}", failed.stderr);
 }
 
 #[test]

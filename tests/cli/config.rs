@@ -113,6 +113,8 @@ fn init_can_write_the_users_settings() {
 #[test]
 fn looking_at_settings_creates_nothing() {
     let sandbox = Sandbox::new();
+    // What tests share.
+    fs::remove_dir_all(sandbox.path().join("../home/cache")).unwrap();
     for command in ["info", "show", "validate"] {
         run(&mut sandbox.wash(["config", command])).expect_code(0);
     }

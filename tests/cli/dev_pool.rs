@@ -201,9 +201,16 @@ fn a_client_that_leaves_ends_its_own_request_only() {
 fn a_loop_in_a_shared_instance_ends_with_it_and_a_new_one_answers() {
     let (_sandbox, dev) =
         serve(&guests::probe3(), "dev: {pool_size: 1, max_concurrency: 8, request_timeout_seconds: 2}\n");
-    let loops = together(&dev, &["/loop", "/after", "/clock"]);
-    let statuses: Vec<u16> = loops.into_iter().map(|call| call.join().unwrap().status).collect();
-    assert!(statuses.contains(&504), "{statuses:?}");
+    // Who shares the instance may have had an answer before, or get none, or have one cut in the middle.
+    let neighbours = ["/after", "/clock"].map(|path| {
+        let url = dev.url.clone();
+        std::thread::spawn(move || request(&url, "GET", path, None, &[]).map(|answer| answer.status))
+    });
+    assert_eq!(dev.get("/loop").status, 504);
+    for neighbour in neighbours {
+        let status = neighbour.join().unwrap().unwrap_or(0);
+        assert!([0, 200, 500, 504].contains(&status), "{status}");
+    }
     assert_eq!(dev.get("/ok").status, 200);
     assert_eq!(calls(&dev), 1);
     dev.stop();

@@ -383,6 +383,8 @@ fn cached_references_work_offline_and_when_the_registry_is_gone() {
     fake.publish("a/b", "1", &component());
     let reference = format!("{}/a/b:1", fake.host());
     let sandbox = Sandbox::new();
+    // What tests share.
+    std::fs::remove_dir_all(sandbox.path().join("../home/cache")).unwrap();
     let pull = |flags: &[&str]| {
         let _ = std::fs::remove_file(sandbox.path().join("component.wasm"));
         let ended = run(&mut sandbox.wash([&["oci", "pull", &reference][..], flags].concat()));

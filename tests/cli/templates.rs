@@ -82,11 +82,12 @@ fn link_packages(folder: &Path) {
         for file in ["package.json", "package-lock.json"] {
             std::fs::copy(folder.join(file), shared.join(file)).unwrap();
         }
-        tool("npm", &["ci"], &shared);
+        tool("npm", &["ci", "--ignore-scripts"], &shared);
         std::fs::write(shared.join("complete"), "").unwrap();
     }
     let modules = shared.join("node_modules");
     tool("cp", &["-al", modules.to_str().unwrap(), "."], folder);
+    tool("npm", &["run", "prepare", "--if-present"], folder);
     // Not older than the lock file: nothing has to be installed.
     tool("touch", &["node_modules/.package-lock.json"], folder);
 }
