@@ -33,6 +33,7 @@ struct State {
     events: Vec<Value>,
     stderr: String,
     stdout_closed: bool,
+    stderr_closed: bool,
 }
 
 /// Status and body of an answer.
@@ -87,6 +88,7 @@ impl Dev {
             while let Ok(count @ 1..) = stderr.read(&mut buffer) {
                 text.update(|state| state.stderr.push_str(&String::from_utf8_lossy(&buffer[..count])));
             }
+            text.update(|state| state.stderr_closed = true);
         });
         let mut dev = Dev { child, log, seen: 0, url: String::new(), patience: PATIENCE };
         let listening = dev.wait_for("listening");
@@ -238,12 +240,20 @@ impl Dev {
         self.request("GET", path, None, &[("host", host)])
     }
 
+    /// What a process has written may be read after its end. Another that it started may keep stderr open.
+    fn read_to_the_end(&self) {
+        let state = self.log.lock();
+        let open = |state: &mut State| !state.stdout_closed || !state.stderr_closed;
+        drop(self.log.changed.wait_timeout_while(state, Duration::from_secs(5), open).unwrap());
+    }
+
     /// Waits for the end and returns the exit code.
     #[track_caller]
     pub fn wait(&mut self) -> i32 {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("the process can be waited for") {
+                self.read_to_the_end();
                 return status.code().unwrap_or(-1);
             }
             assert!(Instant::now() < deadline, "wash did not end; stderr:\n{}", self.stderr());

@@ -38,8 +38,10 @@ async fn main() -> std::io::Result<()> {
             "lived" => calls.to_string(),
             other => format!("unknown: {other}"),
         };
-        stream.write_all(answer.as_bytes()).await?;
-        stream.flush().await?;
+        // Who asked may have given up meanwhile.
+        if stream.write_all(answer.as_bytes()).await.is_ok() {
+            let _ = stream.flush().await;
+        }
     }
     Ok(())
 }
