@@ -7,6 +7,8 @@
 //! generator, the servers and everything else share the machine's cores, so that only ratios mean
 //! something. Nothing here is asserted.
 
+mod guest;
+
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -29,7 +31,8 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let guest = hello(dir.path());
+    let guest = guest::hello();
+    std::fs::write(dir.path().join("hello.wasm"), &guest).expect("a copy of the guest");
     println!("guest: http-hello-world, {} KB; {} cores", guest.len() / 1000, cores());
     if wants("requests") {
         requests(dir.path(), &guest);
@@ -47,22 +50,6 @@ fn main() {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get())
-}
-
-/// The hello-world template, built by cargo.
-fn hello(dir: &Path) -> Vec<u8> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = root.join("target/bench-guest");
-    let built = Command::new("cargo")
-        .args(["build", "--release", "--quiet", "--target", "wasm32-wasip2"])
-        .current_dir(root.join("templates/http-hello-world"))
-        .env("CARGO_TARGET_DIR", &target)
-        .status()
-        .expect("cargo starts");
-    assert!(built.success(), "the guest does not build");
-    let bytes = std::fs::read(target.join("wasm32-wasip2/release/http_hello_world.wasm")).expect("the guest");
-    std::fs::write(dir.join("hello.wasm"), &bytes).expect("a copy of the guest");
-    bytes
 }
 
 /// A server in a process of its own, killed when dropped.

@@ -6,6 +6,8 @@
 //! The host is `wash host` with manifests, in a process of its own. It shares the machine's cores with what
 //! asks it, so that only ratios mean something. Nothing here is asserted.
 
+mod guest;
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,7 +31,7 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let guest = hello();
+    let guest = guest::hello();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     println!("guest: http-hello-world, {} KB; {WORKLOADS} workloads; {cores} cores", guest.len() / 1000);
     if wants("start") || wants("memory") {
@@ -41,20 +43,6 @@ fn main() {
     if wants("neighbours") {
         neighbours(dir.path(), &guest);
     }
-}
-
-/// The hello-world template, built by cargo.
-fn hello() -> Vec<u8> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = root.join("target/bench-guest");
-    let built = Command::new("cargo")
-        .args(["build", "--release", "--quiet", "--target", "wasm32-wasip2"])
-        .current_dir(root.join("templates/http-hello-world"))
-        .env("CARGO_TARGET_DIR", &target)
-        .status()
-        .expect("cargo starts");
-    assert!(built.success(), "the guest does not build");
-    std::fs::read(target.join("wasm32-wasip2/release/http_hello_world.wasm")).expect("the guest")
 }
 
 /// `wash host` and its events; killed when dropped.
