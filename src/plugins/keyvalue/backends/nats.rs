@@ -7,10 +7,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use async_nats::Client;
 use async_nats::jetstream::context::KeyValueErrorKind;
 use async_nats::jetstream::kv::{Config, Entry, Operation, Store, UpdateErrorKind};
 use async_nats::jetstream::{self, Context};
+use async_nats::{Client, Statistics};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
@@ -38,8 +38,16 @@ pub struct NatsBuckets {
 
 #[derive(Default)]
 struct Shared {
-    opened: Mutex<HashMap<BucketId, Store>>,
+    /// With what reaches them; `None` after the connection was replaced.
+    opened: Mutex<HashMap<BucketId, Option<Reached>>>,
     listed: Mutex<VecDeque<Listed>>,
+}
+
+/// A bucket as one client reaches it. It holds that client, and so its connection, too.
+struct Reached {
+    store: Store,
+    /// Each client has its own, by which it is recognised.
+    client: Arc<Statistics>,
 }
 
 /// The buckets that were opened in this process.
@@ -99,8 +107,8 @@ impl Bucket {
 
     /// The bucket, if anything was ever stored in it.
     async fn existing(&self) -> Result<Option<Store>, String> {
-        if let Some(store) = lock(&self.shared.opened).get(&self.id) {
-            return Ok(Some(store.clone()));
+        if let Some(store) = self.kept() {
+            return Ok(Some(store));
         }
         match self.context().get_key_value(bucket_name(&self.id)).await {
             Ok(store) => Ok(Some(self.keep(store))),
@@ -127,8 +135,19 @@ impl Bucket {
     }
 
     fn keep(&self, store: Store) -> Store {
-        lock(&self.shared.opened).insert(self.id.clone(), store.clone());
+        let reached = Reached { store: store.clone(), client: self.client.statistics() };
+        lock(&self.shared.opened).insert(self.id.clone(), Some(reached));
         store
+    }
+
+    /// The bucket as the client of now reaches it. An older client, of which another took the place, is let go:
+    /// it would connect again, and stay beside the new one.
+    fn kept(&self) -> Option<Store> {
+        let (mut opened, now) = (lock(&self.shared.opened), self.client.statistics());
+        for reached in opened.values_mut() {
+            reached.take_if(|reached| !Arc::ptr_eq(&reached.client, &now));
+        }
+        opened.get(&self.id)?.as_ref().map(|reached| reached.store.clone())
     }
 
     /// A bucket that somebody deleted is not remembered any longer than until it fails.
